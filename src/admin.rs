@@ -26,9 +26,7 @@ use crate::store::databases::{self, Database, Settings};
 use crate::store::journal::{Level, note, said_since};
 use crate::store::seal::{digest, random_secret};
 use crate::store::text_enum::Stored;
-use crate::store::{
-    Connection, leases, meetings, outbox, registrations as stored, resets, subscriptions, troubles,
-};
+use crate::store::{Connection, leases, meetings, outbox, registrations as stored, resets, troubles};
 
 /// The least number of days that Odoo sends, however few days its mailboxes are read for. The
 /// comparison after a new pairing lies inside (`migration::baseline`).
@@ -283,8 +281,8 @@ pub async fn set_values(
         accounts::plan_all_anew(&mut conn, database.id).await?;
     }
     if changed.base_url != database.base_url {
+        // Another address may be reached.
         databases::note_notify_problem(&mut conn, database.id, None).await?;
-        subscriptions::make_all_due(&mut conn, database.id).await?;
     }
     match request.company_id {
         Some(company) if request.remove_registration => {

@@ -17,22 +17,20 @@ use uuid::Uuid;
 
 use crate::auth::accounts::{TokenError, challenged, fresh_token};
 use crate::engine::lease;
-use crate::engine::notify_url::Notifications;
 use crate::engine::{Engine, Settings, now};
 use crate::guards::brake;
 use crate::mailbox::error::PullError;
+use crate::mailbox::idle::{Polled, poll};
 use crate::mailbox::pull::pull;
 use crate::mailbox::push::{PushError, push};
 use crate::mailbox::subscriptions::{self, Hearing};
 use crate::mailbox::trouble::{Rest, backoff, writes_on_hold};
 use crate::migration::moving;
 use crate::outlook::GraphError;
-use crate::outlook::client::PageLink;
 use crate::planning::planner::Effects;
 use crate::reset;
-use crate::store::accounts::{self, Account, BackfillState, token_place};
+use crate::store::accounts::{self, Account, BackfillState};
 use crate::store::databases::Database;
-use crate::store::idle::IdleMailbox;
 use crate::store::leases::{self, Claimed, Claims, LEASE, Lease, LeaseLost, Outcome, Standing};
 use crate::store::{Connection, databases, outbox, put_aside, registrations, troubles};
 
@@ -46,8 +44,6 @@ const LONGEST_RUN: Duration = Duration::from_secs(15 * 60);
 
 /// How often a mailbox is read whose changes are announced, in case a notification was lost.
 const SWEEP: TimeDelta = TimeDelta::minutes(15);
-/// How many empty pages of a delta a poll follows before a whole run does.
-const MOST_EMPTY_PAGES: usize = 8;
 /// How often a mailbox is polled while its user looks at the calendar.
 const WATCHED: TimeDelta = TimeDelta::seconds(15);
 
@@ -95,8 +91,6 @@ async fn claim(engine: &Engine, free: usize) -> anyhow::Result<(Instant, Vec<Cla
         present: now(),
         limit,
         share: share(engine.settings.workers),
-        days_ahead: engine.settings.days_ahead,
-        has_notifications: engine.notifications != Notifications::Off,
     };
     Ok((taken, leases::claim_due(&mut conn, claims).await?))
 }
@@ -146,11 +140,18 @@ impl Others {
 /// Runs one mailbox once, under a lease that was taken at `taken` or later.
 #[tracing::instrument(skip_all, fields(account.id = claimed.lease.account_id))]
 pub async fn run(engine: &Engine, claimed: Claimed, taken: Instant) {
-    let Claimed { lease, idle } = claimed;
+    let lease = claimed.lease;
     let mut news = News::default();
     let work = tokio::time::timeout(LONGEST_RUN, async {
-        match poll(engine, idle.as_ref()).await {
-            Polled::Nothing(ended) => Ok(ended),
+        match poll(engine, &claimed).await? {
+            Polled::Nothing {
+                at,
+                delta_link,
+                hearing,
+            } => Ok(Ended {
+                outcome: Outcome::Idle { at, delta_link },
+                rest: until_next_poll(&engine.settings, &claimed.account, hearing, now()),
+            }),
             Polled::Refused(error) => {
                 let (account, database) = read(engine, lease).await?;
                 trouble(engine, &account, &database, error).await
@@ -240,53 +241,6 @@ impl News {
         }
         Ok(())
     }
-}
-
-/// What a poll of an idle mailbox has shown.
-enum Polled {
-    /// Nothing has changed.
-    Nothing(Ended),
-    /// Something has changed, or cannot be told so simply: the mailbox has to be worked.
-    News,
-    Refused(GraphError),
-}
-
-/// Reads the delta of a mailbox in which nothing is pending.
-async fn poll(engine: &Engine, idle: Option<&IdleMailbox>) -> Polled {
-    let Some(idle) = idle else {
-        return Polled::News;
-    };
-    let place = token_place("access_token", idle.database_id, idle.odoo_user_id);
-    let Ok(token) = engine.sealer.open(&place, &idle.access_token) else {
-        return Polled::News;
-    };
-    let at = now();
-    let mut link = idle.delta_link.clone();
-    // An empty page need not be the last one.
-    for _ in 0..MOST_EMPTY_PAGES {
-        let page = match engine.graph.delta_next(&token, &link).await {
-            Ok(page) if page.rows.is_empty() => page,
-            // A run knows what to do about these.
-            Ok(_) | Err(GraphError::ResyncRequired | GraphError::Transient { .. }) => return Polled::News,
-            Err(error) => return Polled::Refused(error),
-        };
-        match page.next {
-            PageLink::Next(next) => link = next,
-            PageLink::Delta(delta_link) => {
-                let hearing = if idle.is_heard {
-                    Hearing::Notified
-                } else {
-                    Hearing::Polled
-                };
-                let (news_at, watched_until) = (idle.news_at, idle.watched_until);
-                return Polled::Nothing(Ended {
-                    outcome: Outcome::Idle { at, delta_link },
-                    rest: until_next_poll(&engine.settings, news_at, watched_until, hearing, now()),
-                });
-            }
-        }
-    }
-    Polled::News
 }
 
 /// Reads the account of a run, and its database.
@@ -439,8 +393,7 @@ async fn finish(
     } else {
         subscriptions::keep(engine, &present, database, token).await?
     };
-    let (news_at, watched_until) = (present.news_at, present.watched_until);
-    let poll = until_next_poll(&engine.settings, news_at, watched_until, hearing, now());
+    let poll = until_next_poll(&engine.settings, &present, hearing, now());
     Ok(Ended {
         outcome: Outcome::Done { at: read_at },
         rest: next.map_or(poll, |at| poll.min(at - now())),
@@ -448,18 +401,28 @@ async fn finish(
 }
 
 /// Returns how long a mailbox rests before it is read although nothing asks for it. A mailbox that
-/// has just changed, or whose user looks at the calendar, is read again soon. Some of it is random,
-/// so that mailboxes do not all come at once.
+/// has just changed, or whose user looks at the calendar, is read again soon.
 fn until_next_poll(
     settings: &Settings,
-    news_at: Option<DateTime<Utc>>,
-    watched_until: Option<DateTime<Utc>>,
+    account: &Account,
+    hearing: Hearing,
+    present: DateTime<Utc>,
+) -> TimeDelta {
+    let times = (account.news_at, account.watched_until);
+    let rest = longest_rest(settings, times, hearing, present);
+    // Some of it is random, so that mailboxes do not all come at once.
+    rest * rand::random_range(90..=110) / 100
+}
+
+fn longest_rest(
+    settings: &Settings,
+    (news_at, watched_until): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
     hearing: Hearing,
     present: DateTime<Utc>,
 ) -> TimeDelta {
     let longest = settings.quiet_interval.max(settings.poll_interval);
-    let rest = match hearing {
-        Hearing::Begun => return TimeDelta::zero(),
+    match hearing {
+        Hearing::Begun => TimeDelta::zero(),
         Hearing::Notified => SWEEP.max(longest),
         Hearing::Polled if watched_until.is_some_and(|until| until > present) => {
             settings.poll_interval.min(WATCHED)
@@ -468,8 +431,7 @@ fn until_next_poll(
             let by_age = news_at.map_or(longest, |at| (present - at) / 10);
             by_age.clamp(settings.poll_interval, longest)
         }
-    };
-    rest * rand::random_range(90..=110) / 100
+    }
 }
 
 async fn trouble(
@@ -564,36 +526,22 @@ mod tests {
         let present = now();
         let ago = |minutes: i64| Some(present - TimeDelta::minutes(minutes));
         let rest = |news_at, watched_until, hearing| {
-            until_next_poll(&settings, news_at, watched_until, hearing, present).num_seconds()
+            longest_rest(&settings, (news_at, watched_until), hearing, present).num_seconds()
         };
-        let around = |seconds: i64| seconds * 90 / 100..=seconds * 110 / 100;
-        assert!(
-            around(60).contains(&rest(ago(1), None, Hearing::Polled)),
-            "just changed"
-        );
-        assert!(
-            around(180).contains(&rest(ago(30), None, Hearing::Polled)),
-            "more rarely"
-        );
-        assert!(
-            around(300).contains(&rest(ago(9999), None, Hearing::Polled)),
+        assert_eq!(rest(ago(1), None, Hearing::Polled), 60, "just changed");
+        assert_eq!(rest(ago(30), None, Hearing::Polled), 180, "more rarely");
+        assert_eq!(
+            rest(ago(9999), None, Hearing::Polled),
+            300,
             "five minutes at most"
         );
-        assert!(
-            around(300).contains(&rest(None, None, Hearing::Polled)),
-            "never changed"
-        );
+        assert_eq!(rest(None, None, Hearing::Polled), 300, "never changed");
         let soon = Some(present + TimeDelta::minutes(1));
-        assert!(
-            around(15).contains(&rest(None, soon, Hearing::Polled)),
-            "somebody looks"
-        );
-        assert!(
-            around(300).contains(&rest(None, ago(1), Hearing::Polled)),
-            "nobody looks any more"
-        );
-        assert!(
-            around(900).contains(&rest(ago(1), soon, Hearing::Notified)),
+        assert_eq!(rest(None, soon, Hearing::Polled), 15, "somebody looks");
+        assert_eq!(rest(None, ago(1), Hearing::Polled), 300, "nobody looks any more");
+        assert_eq!(
+            rest(ago(1), soon, Hearing::Notified),
+            900,
             "changes are announced"
         );
         assert_eq!(rest(None, None, Hearing::Begun), 0, "read once more");

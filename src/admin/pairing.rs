@@ -14,7 +14,7 @@ use crate::store::enrollments::{self, Purpose};
 use crate::store::journal::Level;
 use crate::store::journal::note;
 use crate::store::seal::{digest, random_secret};
-use crate::store::{Connection, accounts, leases, subscriptions};
+use crate::store::{Connection, accounts, leases};
 
 /// How long an enrollment code is valid.
 pub const ENROLLMENT_LIFE: TimeDelta = TimeDelta::hours(1);
@@ -203,8 +203,6 @@ async fn redeem(
     let moved = known.as_ref().and_then(|known| differences(known, &database));
     if known.is_some() {
         databases::rebaseline(conn, database.id, now).await?;
-        // The address for notifications contains what follows from the new key.
-        subscriptions::make_all_due(conn, database.id).await?;
         message.push_str(" again: both sides are compared anew, and nothing is written that is equal");
     }
     if let Some(moved) = &moved {

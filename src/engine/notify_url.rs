@@ -1,11 +1,10 @@
 //! The address to which Microsoft sends notifications about the mailboxes of a database.
 
-use hmac::{Hmac, KeyInit, Mac};
-use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
+use secrecy::SecretString;
 
-use crate::engine::Engine;
-use crate::store::databases::Database;
+use crate::engine::{Engine, poke};
+use crate::store::databases::{Database, poke_key_place};
+use crate::store::idle::Glance;
 
 /// What the secret in the address is derived from, beside the key that signs pokes.
 const PURPOSE: &[u8] = b"change notifications";
@@ -29,11 +28,38 @@ pub enum Notifications {
 /// # Errors
 /// When the key cannot be used.
 pub fn secret(poke_key: &SecretString) -> anyhow::Result<String> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(poke_key.expose_secret().as_bytes())?;
-    mac.update(PURPOSE);
-    let mut digits = hex::encode(mac.finalize().into_bytes());
+    let mut digits = poke::sign(poke_key, PURPOSE)?;
     digits.truncate(DIGITS);
     Ok(digits)
+}
+
+/// What the address of a database is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct AddressOf<'a> {
+    uuid: &'a str,
+    base_url: &'a str,
+    /// Sealed.
+    poke_key: &'a [u8],
+}
+
+impl<'a> From<&'a Database> for AddressOf<'a> {
+    fn from(database: &'a Database) -> Self {
+        Self {
+            uuid: &database.uuid,
+            base_url: &database.base_url,
+            poke_key: &database.poke_key,
+        }
+    }
+}
+
+impl<'a> From<&'a Glance> for AddressOf<'a> {
+    fn from(glance: &'a Glance) -> Self {
+        Self {
+            uuid: &glance.database_uuid,
+            base_url: &glance.database_base_url,
+            poke_key: &glance.database_poke_key,
+        }
+    }
 }
 
 impl Engine {
@@ -42,19 +68,21 @@ impl Engine {
     ///
     /// # Errors
     /// When the database's key cannot be opened.
-    pub fn notify_url(&self, database: &Database) -> anyhow::Result<Option<String>> {
+    pub fn notify_url<'a>(&self, of: impl Into<AddressOf<'a>>) -> anyhow::Result<Option<String>> {
+        let of = of.into();
         let base = match &self.notifications {
             Notifications::Off => return Ok(None),
             Notifications::ThroughOdoo => {
-                let odoo = database.base_url.trim_end_matches('/');
+                let odoo = of.base_url.trim_end_matches('/');
                 format!("{odoo}/microsoft_calendar_bridge/changes")
             }
-            Notifications::Own(public) => format!("{public}/notifications/{}", database.uuid),
+            Notifications::Own(public) => format!("{public}/notifications/{}", of.uuid),
         };
         if !base.starts_with("https://") && self.graph.is_encrypted() {
             return Ok(None);
         }
-        let secret = secret(&database.poke_key(&self.sealer)?)?;
+        let key = self.sealer.open(&poke_key_place(of.uuid), of.poke_key)?;
+        let secret = secret(&key)?;
         Ok(Some(format!("{base}/{secret}")))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 use sha2::Sha256;
@@ -44,6 +44,11 @@ impl Pokes {
         }
     }
 
+    fn forget(&self, database_id: Uuid) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&database_id);
+    }
+
     /// Returns the users of the poke that follows; `None` if none does.
     fn next(&self, database_id: Uuid) -> Option<BTreeSet<i32>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,6 +58,30 @@ impl Pokes {
         }
         following
     }
+}
+
+/// Ends a poke that panics, so that the database is poked again.
+struct Turn {
+    pokes: Pokes,
+    database_id: Uuid,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.pokes.forget(self.database_id);
+        }
+    }
+}
+
+/// Returns the HMAC-SHA256 of a text with the key that Odoo has for pokes, in hexadecimal digits.
+///
+/// # Errors
+/// When the key cannot be used.
+pub(super) fn sign(key: &SecretString, text: &[u8]) -> anyhow::Result<String> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes())?;
+    mac.update(text);
+    Ok(hex::encode(mac.finalize().into_bytes()))
 }
 
 /// Odoo's answer to a poke.
@@ -71,6 +100,10 @@ impl Engine {
         }
         let engine = self.clone();
         tokio::spawn(async move {
+            let _turn = Turn {
+                pokes: engine.pokes.clone(),
+                database_id,
+            };
             let mut following = Some(users);
             while let Some(users) = following {
                 engine.poke_to_the_end(database_id, &users).await;
@@ -123,9 +156,7 @@ impl Engine {
         let body =
             json!({"uuid": database.uuid, "time": now().timestamp(), "users": users, "exchange": true})
                 .to_string();
-        let mut mac = Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes())?;
-        mac.update(body.as_bytes());
-        let signature = hex::encode(mac.finalize().into_bytes());
+        let signature = sign(&key, body.as_bytes())?;
         let answer = self
             .odoo
             .post(&format!("{}/microsoft_calendar_bridge/poke", database.base_url))?
@@ -161,5 +192,22 @@ mod tests {
         assert_eq!(pokes.next(one), Some(users(&[2, 3])));
         assert_eq!(pokes.next(one), None);
         assert!(pokes.begin(one, &users(&[4])), "the next one begins anew");
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_poke() {
+        let pokes = Pokes::default();
+        let database_id = Uuid::from_u128(1);
+        assert!(pokes.begin(database_id, &BTreeSet::new()));
+        let turn = Turn {
+            pokes: pokes.clone(),
+            database_id,
+        };
+        let panicked = tokio::spawn(async move {
+            let _turn = turn;
+            panic!("as a poke might");
+        });
+        assert!(panicked.await.is_err());
+        assert!(pokes.begin(database_id, &BTreeSet::new()));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod bodies;
 pub mod error;
+pub mod idle;
 pub mod notifications;
 pub mod presence;
 pub mod pull;

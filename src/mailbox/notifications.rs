@@ -64,15 +64,19 @@ pub async fn take(engine: &Engine, database_id: Uuid, told: Vec<Value>) -> anyho
     let (mut to_renew, mut removed) = (Vec::new(), Vec::new());
     for subscription in known {
         let account = subscription.account_id;
-        for notification in by_secret.get(&subscription.state_hash).into_iter().flatten() {
-            match &subscription.graph_id {
-                Some(id) if *id != notification.subscription_id => continue,
-                Some(_) => {}
-                None => {
-                    let id = &notification.subscription_id;
-                    subscriptions::learn_id(&mut conn, account, id).await?;
-                }
+        let told = by_secret
+            .get(&subscription.state_hash)
+            .map_or(&[][..], Vec::as_slice);
+        let id = match (&subscription.graph_id, told.first()) {
+            (Some(id), _) => id,
+            // The reply with the id was lost, or is on its way.
+            (None, Some(first)) => {
+                subscriptions::learn_id(&mut conn, account, &first.subscription_id).await?;
+                &first.subscription_id
             }
+            (None, None) => continue,
+        };
+        for notification in told.iter().filter(|one| one.subscription_id == *id) {
             genuine += 1;
             heard.insert(account);
             match notification.lifecycle_event.as_deref() {

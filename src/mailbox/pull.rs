@@ -345,9 +345,14 @@ async fn current_link(
     halvings: i32,
 ) -> Result<Option<String>, PullError> {
     let (_, days_ahead) = window(engine, account, halvings).await?;
+    let link = account.delta_link.clone();
+    Ok(link.filter(|_| reaches_far(account, days_ahead, now())))
+}
+
+/// Returns whether the window of a mailbox, which is read so many days ahead, need not be renewed.
+pub(super) fn reaches_far(account: &Account, days_ahead: i64, present: DateTime<Utc>) -> bool {
     let ahead = TimeDelta::days(days_ahead / RENEW_WINDOW_AT);
-    let reaches = account.window_end.is_some_and(|end| end > now() + ahead);
-    Ok(account.delta_link.clone().filter(|_| reaches))
+    account.window_end.is_some_and(|end| end > present + ahead)
 }
 
 async fn first_page(

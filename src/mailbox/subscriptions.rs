@@ -45,6 +45,62 @@ pub enum Hearing {
     Polled,
 }
 
+/// What is known of a mailbox's subscription, and what it goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    pub known: Option<&'a Subscription>,
+    /// The address for notifications; `None` if there are none.
+    pub url: Option<&'a str>,
+    /// Until when no mailbox of the database subscribes.
+    pub retry_at: Option<DateTime<Utc>>,
+    /// Microsoft's time of the latest change that the mailbox has shown.
+    pub news_at: Option<DateTime<Utc>>,
+}
+
+/// What is to be done about a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Nothing(Hearing),
+    /// It has not announced a change. The mailbox is polled until a notification comes.
+    Doubt,
+    Renew,
+    Make,
+    /// There are no notifications any more.
+    End,
+}
+
+impl Situation<'_> {
+    fn step(&self, present: DateTime<Utc>) -> Step {
+        let Some(url) = self.url else {
+            return match self.known {
+                Some(_) => Step::End,
+                None => Step::Nothing(Hearing::Polled),
+            };
+        };
+        let same = self.known.filter(|known| known.url_hash == digest(url));
+        match same {
+            Some(known) if known.due_at > present && !known.is_heard(present) => {
+                Step::Nothing(Hearing::Polled)
+            }
+            Some(known) if known.due_at > present => match is_overdue(self.news_at, known, present) {
+                true => Step::Doubt,
+                false => Step::Nothing(Hearing::Notified),
+            },
+            Some(known) if known.graph_id.is_some() => Step::Renew,
+            _ if self.retry_at.is_some_and(|at| at > present) => Step::Nothing(Hearing::Polled),
+            _ => Step::Make,
+        }
+    }
+
+    /// Returns how the mailbox's changes become known, if nothing is to be done about that.
+    pub fn at_rest(&self, present: DateTime<Utc>) -> Option<Hearing> {
+        match self.step(present) {
+            Step::Nothing(hearing) => Some(hearing),
+            Step::Doubt | Step::Renew | Step::Make | Step::End => None,
+        }
+    }
+}
+
 /// Makes or renews the subscription of a mailbox that was just read, if that is due. `account` was
 /// read after that.
 ///
@@ -56,49 +112,32 @@ pub async fn keep(
     database: &Database,
     token: &SecretString,
 ) -> anyhow::Result<Hearing> {
-    let known = {
+    let mut known = {
         let mut conn = engine.store.get().await?;
         subscriptions::of(&mut conn, account.id).await?
     };
-    let Some(url) = engine.notify_url(database)? else {
-        if let Some(known) = known {
-            end(engine, &known, token).await?;
-        }
-        return Ok(Hearing::Polled);
-    };
-    let present = now();
-    let url_hash = digest(&url);
-    if let Some(known) = &known
-        && known.url_hash == url_hash
-    {
-        if known.due_at > present {
-            return judge(engine, account, known).await;
-        }
-        if let Some(id) = &known.graph_id
-            && let Some(hearing) = renew(engine, account, known, id, token).await?
-        {
-            return Ok(hearing);
+    let url = engine.notify_url(database)?;
+    // A renewal may show that there is nothing to renew.
+    for _ in 0..2 {
+        let situation = Situation {
+            known: known.as_ref(),
+            url: url.as_deref(),
+            retry_at: database.notify_retry_at,
+            news_at: account.news_at,
+        };
+        match (situation.step(now()), known.take(), &url) {
+            (Step::Nothing(hearing), ..) => return Ok(hearing),
+            (Step::Doubt, Some(doubtful), _) => return doubt(engine, &doubtful).await,
+            (Step::End, Some(unwanted), _) => return end(engine, &unwanted, token).await,
+            (Step::Renew, Some(due), _) => known = Some(renew(engine, &due, token).await?),
+            (Step::Make, former, Some(url)) => {
+                return make(engine, database, account.id, former.as_ref(), url, token).await;
+            }
+            // A step always comes with what it is about.
+            (Step::Doubt | Step::End | Step::Renew | Step::Make, ..) => break,
         }
     }
-    if database.notify_retry_at.is_some_and(|at| at > present) {
-        return Ok(Hearing::Polled);
-    }
-    if known.is_some() {
-        end_former(engine, known.as_ref(), &url, token).await;
-    }
-    let begun = Subscription {
-        account_id: account.id,
-        graph_id: None,
-        state_hash: Vec::new(),
-        url_hash,
-        since: present,
-        expires_at: None,
-        due_at: present + UNKNOWN_FOR,
-        failures: known.map_or(0, |known| known.failures),
-        heard_at: None,
-        silent_since: None,
-    };
-    make(engine, database, begun, &url, token).await
+    Ok(Hearing::Polled)
 }
 
 /// Ends subscriptions of mailboxes that are not synced any more. If Microsoft cannot be told now, a
@@ -112,24 +151,30 @@ pub async fn end_unwanted(engine: &Engine) -> anyhow::Result<()> {
         subscriptions::take_unwanted(&mut conn, MOST_ENDED).await?
     };
     for (account_id, graph_id) in unwanted {
-        let account = {
-            let mut conn = engine.store.get().await?;
-            accounts::by_id(&mut conn, account_id).await?
-        };
-        // A token is not renewed for this.
-        if let Some(id) = graph_id
-            && has_fresh_token(&account)
-            && let Some(token) = account.access_token(&engine.sealer)?
-            && let Err(error) = engine.graph.unsubscribe(&token, &id).await
-        {
+        let Some(id) = graph_id else { continue };
+        if let Err(error) = end_at_microsoft(engine, account_id, &id).await {
             tracing::info!(account.id = account_id, %error, "a subscription is left to run out");
         }
     }
     Ok(())
 }
 
+async fn end_at_microsoft(engine: &Engine, account_id: i64, id: &str) -> anyhow::Result<()> {
+    let account = {
+        let mut conn = engine.store.get().await?;
+        accounts::by_id(&mut conn, account_id).await?
+    };
+    // A token is not renewed for this.
+    if has_fresh_token(&account)
+        && let Some(token) = account.access_token(&engine.sealer)?
+    {
+        engine.graph.unsubscribe(&token, id).await?;
+    }
+    Ok(())
+}
+
 /// Ends a mailbox's subscription, as there are no notifications any more.
-async fn end(engine: &Engine, known: &Subscription, token: &SecretString) -> anyhow::Result<()> {
+async fn end(engine: &Engine, known: &Subscription, token: &SecretString) -> anyhow::Result<Hearing> {
     {
         let mut conn = engine.store.get().await?;
         subscriptions::forget(&mut conn, known.account_id).await?;
@@ -139,19 +184,13 @@ async fn end(engine: &Engine, known: &Subscription, token: &SecretString) -> any
     {
         tracing::info!(account.id = known.account_id, %error, "a subscription is left to run out");
     }
-    Ok(())
+    Ok(Hearing::Polled)
 }
 
-/// Returns whether a subscription that needs no request announces the mailbox's changes.
-async fn judge(engine: &Engine, account: &Account, known: &Subscription) -> anyhow::Result<Hearing> {
-    if !known.is_heard(now()) {
-        return Ok(Hearing::Polled);
-    }
-    if !is_overdue(account.news_at, known, now()) {
-        return Ok(Hearing::Notified);
-    }
+/// Notes that a subscription has not announced a change.
+async fn doubt(engine: &Engine, known: &Subscription) -> anyhow::Result<Hearing> {
     tracing::warn!(
-        account.id = account.id,
+        account.id = known.account_id,
         "a change was not announced: the mailbox is polled until a notification comes"
     );
     metrics::counter!("outlook_bridge_notifications_total", "result" => "missed").increment(1);
@@ -169,46 +208,43 @@ fn is_overdue(news_at: Option<DateTime<Utc>>, known: &Subscription, present: Dat
     })
 }
 
-/// Renews a subscription. Returns `None` if Microsoft does not have it any more.
-async fn renew(
-    engine: &Engine,
-    account: &Account,
-    known: &Subscription,
-    id: &str,
-    token: &SecretString,
-) -> anyhow::Result<Option<Hearing>> {
+/// Renews a subscription. Returns it as it is now: without an id if Microsoft does not have it any
+/// more.
+async fn renew(engine: &Engine, known: &Subscription, token: &SecretString) -> anyhow::Result<Subscription> {
+    let mut renewed = known.clone();
+    let Some(id) = &known.graph_id else {
+        return Ok(renewed);
+    };
     let present = now();
-    let renewed = engine
+    let answer = engine
         .graph
         .renew_subscription(token, id, present + LIFETIME)
         .await;
     let mut conn = engine.store.get().await?;
-    match renewed {
+    match answer {
         Ok(expires_at) => {
-            let due_at = renewal(present, expires_at);
-            subscriptions::confirm(&mut conn, known, id, expires_at, due_at).await?;
-            let renewed = Subscription {
-                expires_at: Some(expires_at),
-                ..known.clone()
-            };
-            Ok(Some(judge(engine, account, &renewed).await?))
+            renewed.expires_at = Some(expires_at);
+            renewed.due_at = renewal(present, expires_at);
+            subscriptions::confirm(&mut conn, known, id, expires_at, renewed.due_at).await?;
         }
-        Err(GraphError::NotFound | GraphError::Unreachable { .. }) => Ok(None),
+        Err(GraphError::NotFound | GraphError::Unreachable { .. }) => {
+            renewed.graph_id = None;
+            subscriptions::make_due(&mut conn, &[known.account_id], true).await?;
+        }
         Err(error) => {
             tracing::info!(account.id = known.account_id, %error, "a subscription was not renewed");
-            let due_at = present + backoff(known.failures, FIRST_PAUSE, LONGEST_PAUSE);
-            subscriptions::fail(&mut conn, known, due_at).await?;
-            Ok(Some(judge(engine, account, known).await?))
+            renewed.due_at = present + backoff(known.failures, FIRST_PAUSE, LONGEST_PAUSE);
+            subscriptions::fail(&mut conn, known, renewed.due_at).await?;
         }
     }
+    Ok(renewed)
 }
 
 /// Ends what may be left of a former subscription: with another address, or made by a request whose
 /// reply was lost. Whatever fails here runs out.
-async fn end_former(engine: &Engine, known: Option<&Subscription>, url: &str, token: &SecretString) {
-    let id = known.and_then(|known| known.graph_id.clone());
-    let left = match id {
-        Some(id) => vec![id],
+async fn end_former(engine: &Engine, known: &Subscription, url: &str, token: &SecretString) {
+    let left = match &known.graph_id {
+        Some(id) => vec![id.clone()],
         None => match engine.graph.subscriptions(token).await {
             Ok(listed) => {
                 let ours = listed
@@ -229,17 +265,33 @@ async fn end_former(engine: &Engine, known: Option<&Subscription>, url: &str, to
     }
 }
 
-/// Makes a subscription. Its secret's hash is stored first, so that a notification that comes before
-/// the reply, or without one, is known.
+/// Makes a subscription in place of the former one. Its secret's hash is stored first, so that a
+/// notification that comes before the reply, or without one, is known.
 async fn make(
     engine: &Engine,
     database: &Database,
-    mut begun: Subscription,
+    account_id: i64,
+    former: Option<&Subscription>,
     url: &str,
     token: &SecretString,
 ) -> anyhow::Result<Hearing> {
+    if let Some(former) = former {
+        end_former(engine, former, url, token).await;
+    }
+    let present = now();
     let secret = SecretString::from(random_secret());
-    begun.state_hash = digest(secret.expose_secret());
+    let begun = Subscription {
+        account_id,
+        graph_id: None,
+        state_hash: digest(secret.expose_secret()),
+        url_hash: digest(url),
+        since: present,
+        expires_at: None,
+        due_at: present + UNKNOWN_FOR,
+        failures: former.map_or(0, |former| former.failures),
+        heard_at: None,
+        silent_since: None,
+    };
     {
         let mut conn = engine.store.get().await?;
         subscriptions::put(&mut conn, &begun).await?;
@@ -271,11 +323,12 @@ async fn make(
     }
 }
 
-/// Returns when a subscription is renewed: well ahead of its end, and not all at the same time.
+/// Returns when a subscription is renewed: well ahead of its end, and not all at the same time; but
+/// not at once, even if it ends at once.
 fn renewal(present: DateTime<Utc>, expires_at: DateTime<Utc>) -> DateTime<Utc> {
     let life = (expires_at - present).max(TimeDelta::zero());
     let percent = rand::random_range(55..=75);
-    present + life * percent / 100
+    present + (life * percent / 100).max(FIRST_PAUSE)
 }
 
 #[cfg(test)]
@@ -311,6 +364,98 @@ mod tests {
     }
 
     #[test]
+    fn each_situation_has_its_step() {
+        let present = now();
+        let later = Some(present + TimeDelta::hours(1));
+        let url = "https://odoo.example/changes";
+        let live = Subscription {
+            account_id: 1,
+            graph_id: Some("s".to_owned()),
+            state_hash: Vec::new(),
+            url_hash: digest(url),
+            since: present - TimeDelta::hours(2),
+            expires_at: later,
+            due_at: present + TimeDelta::minutes(30),
+            failures: 0,
+            heard_at: None,
+            silent_since: None,
+        };
+        let with = |change: fn(&mut Subscription)| {
+            let mut other = live.clone();
+            change(&mut other);
+            other
+        };
+        let due = with(|s| s.due_at = s.since);
+        let removed = with(|s| (s.due_at, s.graph_id) = (s.since, None));
+        let failed = with(|s| s.graph_id = None);
+        let silent = with(|s| s.silent_since = Some(s.since));
+        let over = with(|s| s.expires_at = Some(s.since));
+        let elsewhere = with(|s| s.url_hash = digest("https://odoo.example/other"));
+        let old_news = Some(present - TimeDelta::minutes(10));
+        for (known, url, retry_at, news_at, step) in [
+            (None, None, None, None, Step::Nothing(Hearing::Polled)),
+            (Some(&live), None, None, None, Step::End),
+            (None, Some(url), None, None, Step::Make),
+            (None, Some(url), later, None, Step::Nothing(Hearing::Polled)),
+            (
+                Some(&live),
+                Some(url),
+                None,
+                None,
+                Step::Nothing(Hearing::Notified),
+            ),
+            (
+                Some(&live),
+                Some(url),
+                later,
+                None,
+                Step::Nothing(Hearing::Notified),
+            ),
+            (Some(&live), Some(url), None, old_news, Step::Doubt),
+            (
+                Some(&silent),
+                Some(url),
+                None,
+                old_news,
+                Step::Nothing(Hearing::Polled),
+            ),
+            (Some(&over), Some(url), None, None, Step::Nothing(Hearing::Polled)),
+            (
+                Some(&failed),
+                Some(url),
+                None,
+                None,
+                Step::Nothing(Hearing::Polled),
+            ),
+            (Some(&due), Some(url), later, None, Step::Renew),
+            (Some(&removed), Some(url), None, None, Step::Make),
+            (
+                Some(&removed),
+                Some(url),
+                later,
+                None,
+                Step::Nothing(Hearing::Polled),
+            ),
+            (Some(&elsewhere), Some(url), None, None, Step::Make),
+            (
+                Some(&elsewhere),
+                Some(url),
+                later,
+                None,
+                Step::Nothing(Hearing::Polled),
+            ),
+        ] {
+            let situation = Situation {
+                known,
+                url,
+                retry_at,
+                news_at,
+            };
+            assert_eq!(situation.step(present), step, "{situation:?}");
+        }
+    }
+
+    #[test]
     fn it_is_renewed_ahead_of_its_end() {
         let present = now();
         for minutes in [45, 4230, 10_080] {
@@ -318,6 +463,9 @@ mod tests {
             let at = renewal(present, end);
             assert!(at > present && at < end - (end - present) / 5);
         }
-        assert_eq!(renewal(present, present - TimeDelta::minutes(1)), present);
+        assert_eq!(
+            renewal(present, present - TimeDelta::minutes(1)),
+            present + FIRST_PAUSE
+        );
     }
 }

@@ -16,7 +16,7 @@ use super::seal::Sealer;
 use super::text_enum::text_enum;
 use super::{Connection, interval};
 
-#[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
+#[derive(Clone, Debug, Queryable, QueryableByName, Selectable, Identifiable)]
 #[diesel(table_name = accounts)]
 pub struct Account {
     pub id: i64,

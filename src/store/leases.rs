@@ -18,14 +18,13 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{
-    Array, BigInt, Binary, Bool, Integer, Interval as SqlInterval, Nullable, Text, Timestamptz,
-    Uuid as SqlUuid,
+    Array, BigInt, Interval as SqlInterval, Text, Timestamptz, Untyped, Uuid as SqlUuid,
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::accounts::Account;
-use super::idle::{self, IdleMailbox};
+use super::idle::{self, Glance};
 use super::schema::accounts::dsl;
 use super::{Connection, interval};
 
@@ -57,9 +56,9 @@ pub struct LeaseLost;
 /// lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
 pub struct Lease {
-    #[diesel(sql_type = BigInt)]
+    #[diesel(sql_type = BigInt, column_name = taken_account_id)]
     pub account_id: i64,
-    #[diesel(sql_type = SqlUuid)]
+    #[diesel(sql_type = SqlUuid, column_name = taken_lease_id)]
     pub id: Uuid,
 }
 
@@ -103,12 +102,15 @@ pub async fn wake_for_news(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<
     .await
 }
 
-/// A mailbox that was taken.
-#[derive(Clone, Debug)]
+/// A mailbox that was taken, with what was known of it then.
+#[derive(Clone, Debug, QueryableByName)]
 pub struct Claimed {
+    #[diesel(embed)]
     pub lease: Lease,
-    /// What a poll needs, if nothing is pending in the mailbox.
-    pub idle: Option<IdleMailbox>,
+    #[diesel(embed)]
+    pub account: Account,
+    #[diesel(embed)]
+    pub glance: Glance,
 }
 
 /// What [`claim_due`] goes by.
@@ -120,10 +122,6 @@ pub struct Claims {
     pub limit: i64,
     /// How many workers of this process one database may have, if there are others.
     pub share: i64,
-    /// How many days ahead mailboxes are read, unless their database says otherwise.
-    pub days_ahead: i64,
-    /// Whether Microsoft notifies of changes.
-    pub has_notifications: bool,
 }
 
 /// Takes up to `limit` due mailboxes that no run works. The databases take turns: the one with the
@@ -135,8 +133,7 @@ pub async fn claim_due(conn: &mut Connection, claims: Claims) -> QueryResult<Vec
         claims,
         heard_since: claims.present - HEARD_FOR,
     };
-    let rows: Vec<ClaimedRow> = statement.load(conn).await?;
-    Ok(rows.into_iter().map(Claimed::from).collect())
+    statement.load(conn).await
 }
 
 /// The statement of [`claim_due`]. It is prepared once for each connection, unlike a `sql_query`:
@@ -153,29 +150,17 @@ impl QueryId for ClaimDue {
 }
 
 impl Query for ClaimDue {
-    type SqlType = (
-        BigInt,
-        SqlUuid,
-        SqlUuid,
-        Integer,
-        Nullable<Bool>,
-        Nullable<Bool>,
-        Nullable<Binary>,
-        Nullable<Text>,
-        Nullable<Timestamptz>,
-        Nullable<Timestamptz>,
-    );
+    // Its columns are found by their names.
+    type SqlType = Untyped;
 }
 
 impl QueryFragment<Pg> for ClaimDue {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Claims {
             process,
-            present,
+            present: _,
             limit,
             share,
-            days_ahead,
-            has_notifications,
         } = &self.claims;
         // The statement refers to the values by their numbers.
         out.push_sql("WITH given AS (SELECT ");
@@ -188,17 +173,11 @@ impl QueryFragment<Pg> for ClaimDue {
         out.push_bind_param::<SqlUuid, _>(process)?;
         out.push_sql(", ");
         out.push_bind_param::<BigInt, _>(share)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Timestamptz, _>(present)?;
-        out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(days_ahead)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Bool, _>(has_notifications)?;
         out.push_sql(CLAIM_DUE);
-        out.push_sql(idle::IS_IDLE);
+        out.push_sql(idle::GLANCE);
         out.push_sql(", ");
-        out.push_sql(idle::IS_HEARD);
-        out.push_sql(TAKEN);
+        out.push_sql(idle::HAS_PENDING);
+        out.push_sql(FROM_TAKEN);
         Ok(())
     }
 }
@@ -231,47 +210,11 @@ const CLAIM_DUE: &str = "), heard AS (
                              next_run_at = $3::timestamptz
          FROM chosen WHERE accounts.id = chosen.id
          RETURNING accounts.*)
-     SELECT a.id, a.lease_id, a.database_id, a.odoo_user_id, ";
-const TAKEN: &str = ", a.access_token, a.delta_link, a.news_at, a.watched_until
-     FROM a JOIN databases d ON d.id = a.database_id LEFT JOIN subscriptions s ON s.account_id = a.id";
-
-/// A row of [`ClaimDue`].
-#[derive(Queryable)]
-struct ClaimedRow {
-    account_id: i64,
-    lease_id: Uuid,
-    database_id: Uuid,
-    odoo_user_id: i32,
-    is_idle: Option<bool>,
-    is_heard: Option<bool>,
-    access_token: Option<Vec<u8>>,
-    delta_link: Option<String>,
-    news_at: Option<DateTime<Utc>>,
-    watched_until: Option<DateTime<Utc>>,
-}
-
-impl From<ClaimedRow> for Claimed {
-    fn from(row: ClaimedRow) -> Self {
-        let token_and_link = row.access_token.zip(row.delta_link);
-        Self {
-            lease: Lease {
-                account_id: row.account_id,
-                id: row.lease_id,
-            },
-            idle: token_and_link
-                .filter(|_| row.is_idle == Some(true))
-                .map(|(access_token, delta_link)| IdleMailbox {
-                    database_id: row.database_id,
-                    odoo_user_id: row.odoo_user_id,
-                    access_token,
-                    delta_link,
-                    news_at: row.news_at,
-                    watched_until: row.watched_until,
-                    is_heard: row.is_heard == Some(true),
-                }),
-        }
-    }
-}
+     SELECT a.*, a.id AS taken_account_id, a.lease_id AS taken_lease_id, ";
+const FROM_TAKEN: &str = " AS has_pending
+     FROM a JOIN databases d ON d.id = a.database_id
+            LEFT JOIN account_addresses w ON w.account_id = a.id
+            LEFT JOIN subscriptions s ON s.account_id = a.id";
 
 /// Takes the lease of one mailbox, unless a run holds it, for work that is not a run. Leaves the
 /// due time unchanged.

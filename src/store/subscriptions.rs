@@ -142,18 +142,6 @@ pub async fn retry_all(conn: &mut Connection, database_id: Uuid) -> QueryResult<
     .await
 }
 
-/// Lets every mailbox of a database look at its subscription at its next run, as the address may
-/// have changed.
-pub async fn make_all_due(conn: &mut Connection, database_id: Uuid) -> QueryResult<usize> {
-    let of_database = accounts::table
-        .filter(accounts::database_id.eq(database_id))
-        .select(accounts::id);
-    diesel::update(dsl::subscriptions.filter(dsl::account_id.eq_any(of_database)))
-        .set(dsl::due_at.eq(now))
-        .execute(conn)
-        .await
-}
-
 type Same<'a> = diesel::dsl::Filter<
     diesel::dsl::Find<subscriptions::table, i64>,
     diesel::dsl::Eq<subscriptions::state_hash, &'a Vec<u8>>,

@@ -184,9 +184,15 @@ pub async fn before_reading(
         .await?;
     let is_due = match ask_at {
         Some(at) => at <= present,
-        None => told_at.is_none_or(|at| at <= present - TimeDelta::days(1)),
+        None => are_addresses_old(told_at, present),
     };
     Ok((halvings.unwrap_or_default(), halved_at, is_due))
+}
+
+/// Returns whether the addresses of a mailbox are to be asked for again, as they were told at
+/// `told_at` or never.
+pub fn are_addresses_old(told_at: Option<DateTime<Utc>>, present: DateTime<Utc>) -> bool {
+    told_at.is_none_or(|at| at <= present - TimeDelta::days(1))
 }
 
 /// Notes that Microsoft did not list the addresses. They are asked for again after `wait` of the

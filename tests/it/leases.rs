@@ -8,7 +8,6 @@ use diesel_async::RunQueryDsl;
 use outlook_bridge::auth::accounts as logins;
 use outlook_bridge::engine::Engine;
 use outlook_bridge::engine::lease::{Ended, under};
-use outlook_bridge::engine::notify_url::Notifications;
 use outlook_bridge::mailbox::pull::pull;
 use outlook_bridge::planning::planner::Effects;
 use outlook_bridge::store::accounts::{self, Account};
@@ -59,8 +58,6 @@ pub async fn claim_whole(engine: &Engine, limit: i64, share: i64) -> Vec<Claimed
         present: Utc::now(),
         limit,
         share,
-        days_ahead: engine.settings.days_ahead,
-        has_notifications: engine.notifications != Notifications::Off,
     };
     let mut conn = engine.store.get().await.expect("Postgres");
     leases::claim_due(&mut conn, claims).await.expect("claimed")
@@ -368,4 +365,43 @@ async fn another_process_hears_of_work() {
         soon.await.is_ok().then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_odoo_is_poked_and_more_rarely_the_longer_it_is_silent() {
+    let (_w, engine) = idle().await;
+    let poked = async || {
+        let mut conn = engine.store.get().await.expect("Postgres");
+        let (silent, pause) = (TimeDelta::minutes(4), TimeDelta::minutes(1));
+        let found = databases::silent(&mut conn, Utc::now(), silent, pause, 50).await;
+        found.expect("looked").len()
+    };
+    let since = async |heard: &str, poked: &str| {
+        let set = format!(
+            "UPDATE databases SET heard_at = now() - interval '{heard}', poked_at = now() - interval '{poked}'"
+        );
+        sql(&engine, &set).await;
+    };
+    assert_eq!(poked().await, 0, "it has just called");
+    sql(
+        &engine,
+        "UPDATE databases SET heard_at = now() - interval '5 minutes'",
+    )
+    .await;
+    assert_eq!(poked().await, 1);
+    assert_eq!(poked().await, 0, "it was poked");
+    since("5 minutes", "90 seconds").await;
+    assert_eq!(poked().await, 1, "again");
+    since("2 hours", "20 minutes").await;
+    assert_eq!(poked().await, 0, "it has been away for long");
+    since("2 hours", "40 minutes").await;
+    assert_eq!(poked().await, 1);
+    since("30 days", "61 minutes").await;
+    assert_eq!(poked().await, 1, "it is never given up");
+    for shut in ["paused = true", "quarantined = 'x'", "key_hash = NULL"] {
+        since("5 minutes", "1 day").await;
+        sql(&engine, "UPDATE databases SET paused = false, quarantined = NULL").await;
+        sql(&engine, &format!("UPDATE databases SET {shut}")).await;
+        assert_eq!(poked().await, 0, "{shut}");
+    }
 }

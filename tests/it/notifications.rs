@@ -55,6 +55,12 @@ impl World {
         }
     }
 
+    /// Lets something happen to Ann's subscriptions at Microsoft (a lifecycle event).
+    async fn happens(&self, event: &str) {
+        let body = json!({"address": ANN, "event": event});
+        self.stack.sim_call("POST", "subscriptions/lifecycle", body).await;
+    }
+
     /// Exchanges until Odoo has an event with this title.
     async fn comes_by_itself(&mut self, title: &str) {
         let World { odoo, service, .. } = self;
@@ -151,13 +157,75 @@ async fn forged_ones_change_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn guesses_cost_nothing_and_hold_up_nobody() {
+    let n = notified().await;
+    let url = subscriptions(&n.w).await.remove(0)["notification_url"]
+        .as_str()
+        .expect("an address")
+        .to_owned();
+    let before = n.w.service.engine.store.statements.count();
+    let mut refused = 0_u64;
+    for number in 0..200 {
+        let guessed = format!("{}{number:032x}", &url[..url.len() - 32]);
+        let (status, text) = post(&guessed, &[], &json!({"value": []})).await;
+        assert_eq!(text, "");
+        assert!(matches!(status, 404 | 429), "{status}");
+        refused += u64::from(status == 429);
+    }
+    assert!(refused > 50, "{refused} of 200");
+    let asked = n.w.service.engine.store.statements.count() - before;
+    assert!(
+        asked <= 200 - refused + 20,
+        "{asked} statements, and a few of the workers"
+    );
+    assert_eq!(
+        post(&url, &[], &json!({"value": []})).await.0,
+        202,
+        "who knows it is heard"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_address_of_odoo_means_another_subscription() {
+    let mut n = notified().await;
+    let before = subscriptions(&n.w).await.remove(0);
+    // A new pairing brings a new key, and the address follows from it.
+    n.w.odoo.pair_again(&n.w.service).await;
+    n.w.odoo.sync(&n.w.service).await;
+    eventually("the other address is told", async || {
+        let now = subscriptions(&n.w).await;
+        (now.len() == 1 && now[0]["notification_url"] != before["notification_url"]).then_some(())
+    })
+    .await;
+    n.w.rested().await;
+    n.w.outlook_creates(ANN, "Heard there", &[]).await;
+    n.w.comes_by_itself("Heard there").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_one_waits_for_an_address_that_cannot_be_reached() {
+    let mut n = notified().await;
+    n.proxy.lead_to(None);
+    // Microsoft has removed it without a word, and the address cannot be reached now.
+    n.w.sql("UPDATE subscriptions SET graph_id = 'removed', due_at = now()")
+        .await;
+    n.w.sql("UPDATE databases SET notify_retry_at = now() + interval '1 hour', notify_problem = 'x'")
+        .await;
+    n.w.stack.sim_call("DELETE", "requests", Value::Null).await;
+    for _ in 0..3 {
+        n.w.sql("UPDATE accounts SET next_run_at = now() WHERE lease_id IS NULL")
+            .await;
+        n.w.rested().await;
+    }
+    let asked = requests(&n.w.stack, "/subscriptions").await;
+    assert_eq!(asked.len(), 1, "one renewal, and no more: {asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_removed_subscription_is_made_again() {
     let mut n = notified().await;
     let before = subscriptions(&n.w).await.remove(0);
-    let removed = json!({"address": ANN, "event": "subscriptionRemoved"});
-    n.w.stack
-        .sim_call("POST", "subscriptions/lifecycle", removed)
-        .await;
+    n.w.happens("subscriptionRemoved").await;
     eventually("another subscription", async || {
         let now = subscriptions(&n.w).await;
         (now.len() == 1 && now[0]["id"] != before["id"]).then_some(())
