@@ -7,9 +7,9 @@ from statistics import median
 import pytest
 
 from tools import walk
-from tools.stack import Stack, eventually
+from tools.stack import ADMIN, Stack, eventually
 
-from .site import ANN, BEN, Site
+from .site import ANN, BEN, CARLA, Site
 
 JOB = "microsoft_calendar_bridge.ir_cron_exchange"
 
@@ -57,13 +57,17 @@ def test_two_windows(site: Site, at_browser, note):
     stack = site.stack
     week = walk.next_week(day=2)
     title = walk.unique("Two windows")
-    odoo, outlook = at_browser(stack, "ann"), at_browser(stack, "ann-outlook")
+    odoo, outlook, guest = at_browser(stack, "ann"), at_browser(stack, "ann-outlook"), at_browser(stack, "ben")
     odoo.log_in(ANN, "ann")
+    guest.log_in(BEN, "ben")
     odoo.new_event(title, week)
+    odoo.invite("Ben Baker")
     odoo.save_event()
-    eventually(lambda: stack.sim.event(ANN, title), 120, message="it is in Outlook")
-    odoo.show_week(week)
-    odoo.sees(title)
+    for mailbox in (ANN, BEN):
+        eventually(lambda mailbox=mailbox: stack.sim.event(mailbox, title), 120, message="it is in Outlook")
+    for person in (odoo, guest):
+        person.show_week(week)
+        person.sees(title)
 
     there = walk.unique("Renamed in Outlook")
     outlook.outlook_rename(ANN, week, title, there)
@@ -72,6 +76,8 @@ def test_two_windows(site: Site, at_browser, note):
     odoo.event(there).first.wait_for(timeout=120_000)
     to_odoo = time.monotonic() - began
     odoo.shot("renamed-in-outlook")
+    guest.event(there).first.wait_for(timeout=120_000)
+    guest.shot("renamed-in-outlook")
 
     here = walk.unique("Renamed in Odoo")
     (event,) = stack.odoo.query("SELECT id FROM calendar_event WHERE name = %s", there)
@@ -107,3 +113,25 @@ def test_notifications_that_fail(site: Site):
     assert stack.sim.forge(known["notification_url"], forged) == [202], "a forger learns nothing"
     for title in titles:
         site.odoo_event(title)
+
+
+def test_an_address_that_microsoft_does_not_accept(site: Site, at_browser):
+    """Who connects then is polled, and the administrator reads why."""
+    stack = site.stack
+    stack.sim.set_switches(http_notifications=False)
+    stack.add_user("Carla Cox", CARLA, "carla")
+    carla, admin = at_browser(stack, "carla"), at_browser(stack, "admin")
+    carla.log_in(CARLA, "carla")
+    carla.open_calendar()
+    carla.shot("not-connected")
+    carla.connect_outlook(CARLA)
+    admin.log_in(*ADMIN)
+
+    def told() -> bool:
+        return "Microsoft cannot notify Odoo of changes" in admin.open_settings().inner_text()
+
+    eventually(told, 120, message="the settings say why mailboxes are polled")
+    admin.shot("polled")
+    title = walk.unique("Of somebody who is polled")
+    site.new_event(CARLA, title, day=60)
+    eventually(lambda: stack.sim.event(CARLA, title), 120, message=f"'{title}' is in Outlook")
