@@ -180,7 +180,7 @@ def test_values(source, document):
 
 def test_refusals(source, document):
     text = source.texts[source.root / "web" / "rpc.rs"]
-    function = re.search(r"impl Refusal \{\s+fn status.*?\n    \}\n", text, re.DOTALL)[0]
+    function = re.search(r"impl Refusal \{\s+(?:pub[^ ]* )?fn status.*?\n    \}\n", text, re.DOTALL)[0]
     known = {STATUSES[name] for name in re.findall(r"StatusCode::([A-Z_]+)", function)}
     assert "HttpResponse::LengthRequired()" in text
     known |= {STATUSES["LENGTH_REQUIRED"], 200, 500}
