@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::auth::accounts::{TokenError, challenged, fresh_token};
 use crate::engine::lease;
+use crate::engine::throttling::TenantOfApp;
 use crate::engine::{Engine, Settings, now};
 use crate::guards::brake;
 use crate::mailbox::error::PullError;
@@ -453,31 +454,37 @@ async fn trouble(
         && let Some(registration) = account.registration_id
     {
         let mut conn = engine.store.get().await?;
-        rest_app(engine, &mut conn, registration, account.id, rest_of_it.wait).await?;
+        rest_tenant(engine, &mut conn, registration, account, rest_of_it.wait).await?;
     }
     rest(engine, account, rest_of_it).await
 }
 
-/// Lets all mailboxes of an app rest if the app as a whole was throttled.
-async fn rest_app(
+/// Lets all the app's mailboxes of a tenant rest if several of them were throttled at once.
+async fn rest_tenant(
     engine: &Engine,
     conn: &mut Connection,
     registration: i64,
-    account: i64,
+    account: &Account,
     wait: TimeDelta,
 ) -> anyhow::Result<()> {
     let Some(app) = registrations::by_id(conn, registration).await? else {
         return Ok(());
     };
+    let tenant = TenantOfApp {
+        client_id: app.client_id,
+        tenant_id: account.tenant_id.clone(),
+    };
     if engine
         .throttling
-        .note(&app.client_id, account, Instant::now().into_std())
+        .note(&tenant, account.id, Instant::now().into_std())
     {
-        let resting = accounts::rest_app(conn, &app.client_id, wait).await?;
+        let TenantOfApp { client_id, tenant_id } = tenant;
+        let resting = accounts::rest_tenant(conn, &client_id, &tenant_id, wait).await?;
         tracing::warn!(
-            client_id = app.client_id,
+            client_id,
+            tenant_id,
             resting,
-            "Microsoft asks the app to slow down: all its mailboxes rest"
+            "Microsoft asks several mailboxes to slow down: all of their tenant rest"
         );
     }
     Ok(())

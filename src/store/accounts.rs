@@ -579,14 +579,20 @@ pub async fn rest(conn: &mut Connection, id: i64, wait: TimeDelta) -> QueryResul
         .await
 }
 
-/// Lets all mailboxes of an app rest because Microsoft asked the app for a pause. Afterwards they
-/// are worked one after the other.
-pub async fn rest_app(conn: &mut Connection, client_id: &str, wait: TimeDelta) -> QueryResult<usize> {
+/// Lets all of an app's mailboxes of one tenant rest because Microsoft asked for a pause.
+/// Afterwards they are worked one after the other.
+pub async fn rest_tenant(
+    conn: &mut Connection,
+    client_id: &str,
+    tenant_id: &str,
+    wait: TimeDelta,
+) -> QueryResult<usize> {
     diesel::sql_query(
-        "UPDATE accounts SET rest_until = greatest(rest_until, now() + $2 * (1 + random() / 4)) \
-         WHERE registration_id IN (SELECT id FROM registrations WHERE client_id = $1)",
+        "UPDATE accounts SET rest_until = greatest(rest_until, now() + $3 * (1 + random() / 4)) \
+         WHERE registration_id IN (SELECT id FROM registrations WHERE client_id = $1) AND tenant_id = $2",
     )
     .bind::<diesel::sql_types::Text, _>(client_id)
+    .bind::<diesel::sql_types::Text, _>(tenant_id)
     .bind::<diesel::sql_types::Interval, _>(interval(wait))
     .execute(conn)
     .await

@@ -401,13 +401,22 @@ async fn reasons_that_take_turns_wait_longer_each_time_and_are_said_once() {
     assert!(is_news.expect("stored"), "once a day it is");
 }
 
-/// If three mailboxes are throttled at once, the cause is the app: none of its mailboxes is used
-/// until the last one's time is over.
+/// If three mailboxes of a tenant are throttled at once, none of them is used until the last one's
+/// time is over. Those of another tenant go on.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_app_that_is_throttled_rests_as_a_whole() {
+async fn a_tenant_that_is_throttled_rests_as_a_whole_and_alone() {
     let mut w = world().await;
+    let fay = "fay@fabrikam.example";
+    w.stack
+        .sim_call(
+            "POST",
+            "people",
+            json!({"address": fay, "name": "Fay", "tenant": "fabrikam.example"}),
+        )
+        .await;
     w.odoo.users.insert(9, CARLA.to_owned());
-    for user in [8, 9] {
+    w.odoo.users.insert(10, fay.to_owned());
+    for user in [8, 9, 10] {
         w.odoo
             .connect(&w.stack, &w.service, user)
             .await
@@ -422,6 +431,11 @@ async fn an_app_that_is_throttled_rests_as_a_whole() {
         })
         .await;
     };
+    w.stack.sim_call("PUT", "faults", throttled(fay, 60)).await;
+    rests(1, "20 seconds").await;
+    w.sql("UPDATE accounts SET rest_until = NULL, next_run_at = now()")
+        .await;
+    w.worked(10).await;
     w.stack.sim_call("PUT", "faults", throttled(ANN, 60)).await;
     rests(1, "20 seconds").await;
     w.stack.sim_call("PUT", "faults", throttled(BEN, 60)).await;
@@ -429,4 +443,5 @@ async fn an_app_that_is_throttled_rests_as_a_whole() {
     w.worked(9).await;
     w.stack.sim_call("PUT", "faults", throttled(CARLA, 600)).await;
     rests(3, "9 minutes").await;
+    w.worked(10).await;
 }
