@@ -24,9 +24,10 @@ use crate::reset;
 use crate::store::accounts::{self, Account, SyncState};
 use crate::store::databases::{self, Database, Settings};
 use crate::store::journal::{Level, note, said_since};
+use crate::store::leases::{self, Urgency};
 use crate::store::seal::{digest, random_secret};
 use crate::store::text_enum::Stored;
-use crate::store::{Connection, leases, meetings, outbox, registrations as stored, resets, troubles};
+use crate::store::{Connection, meetings, outbox, registrations as stored, resets, troubles};
 
 /// The least number of days that Odoo sends, however few days its mailboxes are read for. The
 /// comparison after a new pairing lies inside (`migration::baseline`).
@@ -304,7 +305,7 @@ pub async fn set_values(
         .iter()
         .map(|a| a.id)
         .collect();
-    leases::wake(&mut conn, ids).await?;
+    leases::wake(&mut conn, ids, Urgency::News).await?;
     engine.wake_workers();
     Ok(())
 }

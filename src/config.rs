@@ -52,6 +52,7 @@ pub struct Config {
     pub days_back: i64,
     pub days_ahead: i64,
     pub workers: usize,
+    pub polls: usize,
     pub journal_days: i64,
 }
 
@@ -155,6 +156,7 @@ impl Config {
             "days_ahead must be from 1 to {LONGEST_AHEAD}"
         );
         anyhow::ensure!((1..=256).contains(&self.workers), "workers must be from 1 to 256");
+        anyhow::ensure!((1..=1024).contains(&self.polls), "polls must be from 1 to 1024");
         anyhow::ensure!(
             (1..=3650).contains(&self.journal_days),
             "journal_days must be from 1 to 3650"
@@ -229,6 +231,7 @@ impl Config {
             days_back: self.days_back,
             days_ahead: self.days_ahead,
             workers: self.workers,
+            polls: self.polls,
             journal_days: self.journal_days,
         }
     }
@@ -319,6 +322,7 @@ const SETTINGS: &[&str] = &[
     "days_back",
     "days_ahead",
     "workers",
+    "polls",
     "journal_days",
 ];
 

@@ -39,13 +39,14 @@ use crate::planning::planner::{self, Effects, read_groups};
 use crate::store::accounts::{self, BackfillState};
 use crate::store::databases::{self, Database, PlanningLock};
 use crate::store::journal::{self, Level, Line};
+use crate::store::leases::{self, Urgency};
 use crate::store::meetings::{Identities, Meeting};
 use crate::store::outbox::OdooDebt;
 use crate::store::people::Person;
 use crate::store::reason::{Reason, Words};
 use crate::store::stubs::{self, Stub};
 use crate::store::unit::{Dossier, UnitOfWork};
-use crate::store::{Connection, from_json, leases, outbox};
+use crate::store::{Connection, from_json, outbox};
 
 /// The longest that one answer waits, whatever was requested.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -265,16 +266,19 @@ impl Engine {
         waiting: Option<i32>,
         database: &Database,
     ) -> Result<(), OdooError> {
-        let mut ids: Vec<i64> = effects.wake_accounts.iter().copied().collect();
+        let ids: Vec<i64> = effects.wake_accounts.iter().copied().collect();
         let mut conn = self.store.get().await?;
+        let mut woken = 0;
+        if !ids.is_empty() {
+            woken += leases::wake(&mut conn, ids, Urgency::Saved).await?;
+        }
         if let Some(user_id) = waiting
             && let Some(account) = accounts::of_user(&mut conn, database.id, user_id).await?
         {
             accounts::watch(&mut conn, account.id, WATCHED_FOR).await?;
-            ids.push(account.id);
+            woken += leases::wake(&mut conn, vec![account.id], Urgency::Person).await?;
         }
-        if !ids.is_empty() {
-            leases::wake(&mut conn, ids).await?;
+        if woken > 0 {
             self.wake_workers();
         }
         Ok(())

@@ -25,12 +25,13 @@ use crate::store::accounts::{self, Account};
 use crate::store::databases::{Database, PlanningLock};
 use crate::store::journal::note;
 use crate::store::journal::{Done, Level};
+use crate::store::leases::{self, Urgency};
 use crate::store::meetings::{Copy, Meeting};
 use crate::store::outbox::{self, OdooDebt, OutlookWrite, WriteKind};
 use crate::store::reason::Reason;
 use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
-use crate::store::{addresses, databases, leases, mail_hours, meetings, resets};
+use crate::store::{addresses, databases, mail_hours, meetings, resets};
 
 /// How many meetings are held in memory at once.
 const CHUNK: usize = 200;
@@ -166,7 +167,7 @@ pub async fn reset_account(
         .transaction::<_, anyhow::Error, _>(async |conn| begin(conn, database, &account, request).await)
         .await?;
     if waiting {
-        leases::wake(&mut conn, vec![account.id]).await?;
+        leases::wake(&mut conn, vec![account.id], Urgency::Person).await?;
         engine.wake_workers();
     }
     // The changes for Odoo need not wait for a job's turn.

@@ -6,10 +6,12 @@ pub mod pruning;
 pub mod upkeep;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -32,14 +34,16 @@ use crate::planning::planner::Effects;
 use crate::reset;
 use crate::store::accounts::{self, Account, BackfillState};
 use crate::store::databases::Database;
-use crate::store::leases::{self, Claimed, Claims, LEASE, Lease, LeaseLost, Outcome, Standing};
+use crate::store::leases::{
+    self, Claimed, Claims, LEASE, Lease, LeaseLost, Next, Outcome, Places, Standing, Urgency,
+};
 use crate::store::{Connection, databases, outbox, put_aside, registrations, troubles};
 
 /// How often to look for due mailboxes without a notification, as another process may have made one
 /// due.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// How long a run works before others get their turn. It continues at its next turn.
-const SLICE: Duration = Duration::from_secs(30);
+const SLICE: Duration = Duration::from_secs(5);
 /// How long a run may take altogether. A run that takes longer has failed.
 const LONGEST_RUN: Duration = Duration::from_secs(15 * 60);
 
@@ -52,16 +56,19 @@ const WATCHED: TimeDelta = TimeDelta::seconds(15);
 pub async fn work(engine: Engine, stop: CancellationToken) {
     let mut runs = JoinSet::new();
     let mut others = Others::default();
+    let places = Free::of(&engine.settings);
     loop {
         let claimed = async {
             others.free_dead(&engine).await?;
-            claim(&engine, engine.settings.workers.saturating_sub(runs.len())).await
+            claim(&engine, &places).await
         };
+        let mut may_be_more = false;
         match claimed.await {
-            Ok((taken, claimed)) => {
+            Ok((taken, claimed, all_taken)) => {
+                may_be_more = all_taken;
                 for claimed in claimed {
-                    let engine = engine.clone();
-                    runs.spawn(async move { run(&engine, claimed, taken).await });
+                    let (engine, places) = (engine.clone(), places.clone());
+                    runs.spawn(async move { run(&engine, &places, claimed, taken).await });
                 }
             }
             Err(error) => {
@@ -69,37 +76,113 @@ pub async fn work(engine: Engine, stop: CancellationToken) {
                 sleep(LOOK_AROUND).await;
             }
         }
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = engine.work.notified() => {}
-            Some(_) = runs.join_next(), if !runs.is_empty() => {}
-            () = sleep(LOOK_AROUND) => {}
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => {
+                    while runs.join_next().await.is_some() {}
+                    return;
+                }
+                () = engine.work.notified() => break,
+                // The end of a run makes a place, which matters if there was none for another mailbox.
+                Some(_) = runs.join_next(), if !runs.is_empty() => if may_be_more { break },
+                () = sleep(LOOK_AROUND) => break,
+            }
         }
     }
-    while runs.join_next().await.is_some() {}
 }
 
-/// Takes as many mailboxes as there are free workers. Returns them with the time from before they
-/// were taken.
-async fn claim(engine: &Engine, free: usize) -> anyhow::Result<(Instant, Vec<Claimed>)> {
+/// The places of this process that are free.
+#[derive(Clone, Debug)]
+pub struct Free {
+    workers: Arc<Semaphore>,
+    patient: Arc<Semaphore>,
+    polls: Arc<Semaphore>,
+}
+
+/// A run's place. It is free again when this is dropped.
+type Place = Vec<OwnedSemaphorePermit>;
+
+impl Free {
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        let places = |number: usize| Arc::new(Semaphore::new(number));
+        Self {
+            workers: places(settings.workers),
+            patient: places(most_of(settings.workers)),
+            polls: places(settings.polls),
+        }
+    }
+
+    fn count(&self) -> Places {
+        let workers = number(self.workers.available_permits());
+        Places {
+            workers,
+            patient: workers.min(number(self.patient.available_permits())),
+            polls: number(self.polls.available_permits()),
+        }
+    }
+
+    /// Waits for a place. Usually there is one, as no more mailboxes are taken than there are.
+    async fn enter(&self, urgency: Urgency) -> anyhow::Result<Place> {
+        let mut place = Place::new();
+        for places in self.needed(urgency) {
+            place.push(places.clone().acquire_owned().await?);
+        }
+        Ok(place)
+    }
+
+    /// Returns a place, if there is one now.
+    fn try_enter(&self, urgency: Urgency) -> Option<Place> {
+        self.needed(urgency)
+            .into_iter()
+            .map(|places| places.clone().try_acquire_owned().ok())
+            .collect()
+    }
+
+    fn needed(&self, urgency: Urgency) -> Vec<&Arc<Semaphore>> {
+        match urgency {
+            Urgency::Poll => vec![&self.polls],
+            urgency if urgency.takes_the_last_workers() => vec![&self.workers],
+            _ => vec![&self.patient, &self.workers],
+        }
+    }
+}
+
+/// Takes as many mailboxes as there are places for. Returns the time from before they were taken,
+/// the mailboxes, and whether a kind of place was used up, so that more mailboxes may be due.
+async fn claim(engine: &Engine, places: &Free) -> anyhow::Result<(Instant, Vec<Claimed>, bool)> {
     let taken = Instant::now();
-    let Ok(limit @ 1..) = i64::try_from(free) else {
-        return Ok((taken, Vec::new()));
-    };
+    let free = places.count();
+    if free.workers == 0 && free.polls == 0 {
+        return Ok((taken, Vec::new(), true));
+    }
     let mut conn = engine.store.get().await?;
     let claims = Claims {
         process: engine.process,
         present: now(),
-        limit,
-        share: share(engine.settings.workers),
+        free,
+        share: Places {
+            workers: number(most_of(engine.settings.workers)),
+            patient: 0,
+            polls: number(most_of(engine.settings.polls)),
+        },
     };
-    Ok((taken, leases::claim_due(&mut conn, claims).await?))
+    let claimed = leases::claim_due(&mut conn, claims).await?;
+    let polls = number(claimed.iter().filter(|one| one.urgency == Urgency::Poll).count());
+    let runs = number(claimed.len()) - polls;
+    let all_taken = polls >= free.polls || runs >= free.patient;
+    Ok((taken, claimed, all_taken))
 }
 
-/// Returns how many workers one database may have if there are others: three quarters.
-fn share(workers: usize) -> i64 {
-    let kept = (workers / 4).max(1);
-    i64::try_from(workers.saturating_sub(kept).max(1)).unwrap_or(i64::MAX)
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Returns three quarters of the places, and at least one: what one database may have if there are
+/// others, and what runs may have for which nobody waits.
+fn most_of(places: usize) -> usize {
+    let kept = (places / 4).max(1);
+    places.saturating_sub(kept).max(1)
 }
 
 /// The leases of all processes, and since when each is unchanged.
@@ -140,10 +223,11 @@ impl Others {
 
 /// Runs one mailbox once, under a lease that was taken at `taken` or later.
 #[tracing::instrument(skip_all, fields(account.id = claimed.lease.account_id))]
-pub async fn run(engine: &Engine, claimed: Claimed, taken: Instant) {
+pub async fn run(engine: &Engine, places: &Free, claimed: Claimed, taken: Instant) {
     let lease = claimed.lease;
     let mut news = News::default();
     let work = tokio::time::timeout(LONGEST_RUN, async {
+        let mut place = places.enter(claimed.urgency).await?;
         match poll(engine, &claimed).await? {
             Polled::Nothing {
                 at,
@@ -151,13 +235,29 @@ pub async fn run(engine: &Engine, claimed: Claimed, taken: Instant) {
                 hearing,
             } => Ok(Ended {
                 outcome: Outcome::Idle { at, delta_link },
-                rest: until_next_poll(&engine.settings, &claimed.account, hearing, now()),
+                next: Next {
+                    rest: until_next_poll(&engine.settings, &claimed.account, hearing, now()),
+                    urgency: Urgency::Poll,
+                },
             }),
             Polled::Refused(error) => {
                 let (account, database) = read(engine, lease).await?;
                 trouble(engine, &account, &database, error).await
             }
-            Polled::News => work_mailbox(engine, lease, &mut news).await,
+            Polled::News => {
+                if claimed.urgency == Urgency::Poll {
+                    let Some(worker) = places.try_enter(Urgency::News) else {
+                        return Ok(Ended {
+                            outcome: Outcome::Postponed,
+                            next: at_once(Urgency::News),
+                        });
+                    };
+                    place = worker;
+                }
+                let worked = work_mailbox(engine, lease, &mut news).await;
+                drop(place);
+                worked
+            }
         }
     });
     let worked = match lease::under(engine, lease, taken, work).await {
@@ -184,29 +284,46 @@ pub async fn run(engine: &Engine, claimed: Claimed, taken: Instant) {
         tracing::error!(error = format!("{error:#}"), "what the run stored is not told on");
     }
     let released = async {
-        let Some(Ended { outcome, rest }) = ended else {
-            return Ok(());
+        let Some(Ended { outcome, next }) = ended else {
+            return Ok(false);
         };
         let mut conn = engine.store.get().await?;
-        leases::release(&mut conn, lease, rest, outcome).await?;
-        anyhow::Ok(())
+        anyhow::Ok(leases::release(&mut conn, lease, next, outcome).await?)
     };
-    if let Err(error) = released.await {
+    let is_due = released.await.unwrap_or_else(|error| {
         tracing::error!(
             error = format!("{error:#}"),
             "the mailbox was not given back; its lease will run out"
         );
-    }
+        false
+    });
     metrics::counter!("outlook_bridge_runs_total", "ok" => is_ok.to_string()).increment(1);
     // There may be no receiver.
     let _receivers = engine.runs.send(lease.account_id);
-    engine.work.notify_one();
+    if is_due {
+        engine.work.notify_one();
+    }
 }
 
-/// The result of a run, and how long the mailbox rests.
+/// The result of a run, and when the mailbox is due again.
 struct Ended {
     outcome: Outcome,
-    rest: TimeDelta,
+    next: Next,
+}
+
+fn at_once(urgency: Urgency) -> Next {
+    Next {
+        rest: TimeDelta::zero(),
+        urgency,
+    }
+}
+
+/// Returns when a mailbox is due that has something left to do.
+fn after(rest: TimeDelta) -> Next {
+    Next {
+        rest,
+        urgency: Urgency::Rest,
+    }
 }
 
 /// Changes that a run has stored and that concern others. They outlive a run that is dropped or
@@ -234,7 +351,7 @@ impl News {
             .collect();
         if !others.is_empty() {
             let mut conn = engine.store.get().await?;
-            leases::wake(&mut conn, others).await?;
+            leases::wake(&mut conn, others, Urgency::Saved).await?;
         }
         // Changes that a run stored before it failed count too.
         if self.removals || !poke_users.is_empty() || (!is_ok && engine.owes_odoo(database_id).await?) {
@@ -261,7 +378,7 @@ async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow:
         Err(TokenError::NeedsLogin) => {
             return Ok(Ended {
                 outcome: Outcome::Failed,
-                rest: TimeDelta::hours(1),
+                next: after(TimeDelta::hours(1)),
             });
         }
         Err(TokenError::Admin) => return rest(engine, &account, Rest::after_settings(&account)).await,
@@ -314,7 +431,7 @@ async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow:
         Ok(true) => finish(engine, &account, &database, &token).await,
         Ok(false) => Ok(Ended {
             outcome: Outcome::Part,
-            rest: TimeDelta::zero(),
+            next: at_once(Urgency::Rest),
         }),
         Err(Trouble::Graph(error)) => trouble(engine, &account, &database, error).await,
         Err(Trouble::Internal(error)) => Err(error),
@@ -395,9 +512,16 @@ async fn finish(
         subscriptions::keep(engine, &present, database, token).await?
     };
     let poll = until_next_poll(&engine.settings, &present, hearing, now());
+    let left = next.map(|at| at - now()).filter(|rest| *rest < poll);
     Ok(Ended {
         outcome: Outcome::Done { at: read_at },
-        rest: next.map_or(poll, |at| poll.min(at - now())),
+        next: left.map_or(
+            Next {
+                rest: poll,
+                urgency: Urgency::Poll,
+            },
+            after,
+        ),
     })
 }
 
@@ -501,7 +625,7 @@ async fn rest(engine: &Engine, account: &Account, rest: Rest) -> anyhow::Result<
     }
     Ok(Ended {
         outcome: Outcome::Failed,
-        rest: rest.wait,
+        next: after(rest.wait),
     })
 }
 
@@ -518,7 +642,7 @@ async fn failed(engine: &Engine, id: i64) -> Ended {
         tracing::warn!(error = format!("{error:#}"), "the failure was not noted");
         Ended {
             outcome: Outcome::Failed,
-            rest: backoff(0, TimeDelta::seconds(15), TimeDelta::seconds(15)),
+            next: after(backoff(0, TimeDelta::seconds(15), TimeDelta::seconds(15))),
         }
     })
 }

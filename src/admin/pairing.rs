@@ -13,8 +13,9 @@ use crate::store::databases::{self, Database, Pairing, poke_key_place};
 use crate::store::enrollments::{self, Purpose};
 use crate::store::journal::Level;
 use crate::store::journal::note;
+use crate::store::leases::{self, Urgency};
 use crate::store::seal::{digest, random_secret};
-use crate::store::{Connection, accounts, leases};
+use crate::store::{Connection, accounts};
 
 /// How long an enrollment code is valid.
 pub const ENROLLMENT_LIFE: TimeDelta = TimeDelta::hours(1);
@@ -256,7 +257,12 @@ pub async fn confirm(conn: &mut Connection, database: &Database) -> anyhow::Resu
     )
     .await?;
     let accounts = accounts::of_database(conn, database.id).await?;
-    leases::wake(conn, accounts.iter().map(|account| account.id).collect()).await?;
+    leases::wake(
+        conn,
+        accounts.iter().map(|account| account.id).collect(),
+        Urgency::Rest,
+    )
+    .await?;
     Ok(Some(moved))
 }
 

@@ -26,9 +26,10 @@ use crate::store::accounts::{self as store, Account, Identity, SealedTokens, Syn
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::journal::note;
+use crate::store::leases::{self, Urgency};
 use crate::store::logins::{self, LoginAttempt, verifier_place};
 use crate::store::seal::digest;
-use crate::store::{addresses as stored_addresses, leases, registrations as stored, resets, troubles};
+use crate::store::{addresses as stored_addresses, registrations as stored, resets, troubles};
 
 /// How long a redeemed code gets the same answer again.
 const REPEAT_LIFE: TimeDelta = TimeDelta::minutes(10);
@@ -555,7 +556,7 @@ async fn switch(
             )
             .await?;
         }
-        leases::wake(&mut conn, vec![account.id]).await?;
+        leases::wake(&mut conn, vec![account.id], Urgency::Person).await?;
         engine.wake_workers();
     }
     Ok(())

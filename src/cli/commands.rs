@@ -9,7 +9,8 @@ use crate::engine::{Settings, now};
 use crate::mailbox::trouble::describe_lasting_limit;
 use crate::odoo::api::Versions;
 use crate::store::databases::Database;
-use crate::store::{Connection, accounts, databases, leases, outbox, put_aside, registrations, troubles};
+use crate::store::leases::{self, Urgency};
+use crate::store::{Connection, accounts, databases, outbox, put_aside, registrations, troubles};
 use crate::web::tls::Certificate;
 
 /// Makes a code. Standard output gets only the code.
@@ -276,7 +277,7 @@ pub async fn sync(opened: &Opened, database: Option<&str>) -> anyhow::Result<()>
                 .map(|a| a.id)
                 .collect();
             woken += ids.len();
-            leases::wake(&mut conn, ids).await?;
+            leases::wake(&mut conn, ids, Urgency::News).await?;
         }
     }
     match database {

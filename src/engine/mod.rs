@@ -41,6 +41,8 @@ pub struct Settings {
     pub days_ahead: i64,
     /// How many mailboxes are worked at once.
     pub workers: usize,
+    /// How many further mailboxes are polled at once in which nothing is known to be pending.
+    pub polls: usize,
     /// How many days the journal is kept, and with it the content of deleted events.
     pub journal_days: i64,
 }
@@ -53,6 +55,7 @@ impl Default for Settings {
             days_back: 365,
             days_ahead: 730,
             workers: 8,
+            polls: 32,
             journal_days: 90,
         }
     }

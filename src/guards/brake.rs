@@ -20,7 +20,8 @@ use crate::store::accounts::{self, Account, Decision};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::journal::note;
-use crate::store::{Connection, leases, meetings, outbox, removals};
+use crate::store::leases::{self, Urgency};
+use crate::store::{Connection, meetings, outbox, removals};
 
 /// The time within which removals count together.
 const PERIOD: TimeDelta = TimeDelta::hours(1);
@@ -179,7 +180,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
         })
         .await?;
     let Some(account) = done? else { return Ok(()) };
-    leases::wake(&mut conn, vec![account]).await?;
+    leases::wake(&mut conn, vec![account], Urgency::Person).await?;
     engine.wake_workers();
     if request.remove {
         engine.poke(database.id, [request.user_id].into());

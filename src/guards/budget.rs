@@ -23,9 +23,10 @@ use crate::store::accounts::{self, Account, Decision};
 use crate::store::databases::{self, Database};
 use crate::store::journal::Level;
 use crate::store::journal::note;
+use crate::store::leases::{self, Urgency};
 use crate::store::outbox::{self, AskFor, OutlookWrite, WriteKind};
 use crate::store::unit::UnitOfWork;
-use crate::store::{Connection, leases, mail_hours, meetings};
+use crate::store::{Connection, mail_hours, meetings};
 
 /// The keyword arguments of `res.users.answer_mails`.
 #[derive(Debug, Deserialize)]
@@ -266,7 +267,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
         })
         .await?;
     let Some(account) = done? else { return Ok(()) };
-    leases::wake(&mut conn, vec![account]).await?;
+    leases::wake(&mut conn, vec![account], Urgency::Person).await?;
     engine.wake_workers();
     Ok(())
 }

@@ -299,6 +299,7 @@ pub async fn connect(
         dsl::reason.eq(None::<String>),
         dsl::failures.eq(0),
         dsl::next_run_at.eq(diesel::dsl::now),
+        dsl::urgency.eq(super::leases::Urgency::News.rank()),
         dsl::rest_until.eq(None::<DateTime<Utc>>),
         dsl::registration_id.eq(registration_id),
         // Changes that waited for the login are planned at the end of the next pull.
@@ -488,6 +489,7 @@ pub async fn resume(conn: &mut Connection, id: i64, registration_id: Option<i64>
             dsl::reason.eq(None::<String>),
             dsl::failures.eq(0),
             dsl::next_run_at.eq(diesel::dsl::now),
+            dsl::urgency.eq(super::leases::Urgency::News.rank()),
             dsl::rest_until.eq(None::<DateTime<Utc>>),
             dsl::registration_id.eq(registration_id),
         ))

@@ -533,6 +533,7 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
         a::existing.eq(super::accounts::BackfillState::Unasked),
         a::connected_at.eq(now),
         a::next_run_at.eq(now),
+        a::urgency.eq(super::leases::Urgency::Rest.rank()),
     ))
     .execute(conn)
     .await?;

@@ -157,7 +157,7 @@ fn exported() -> [(&'static str, String); 3] {
     [
         (
             "account",
-            "SELECT a.id, to_jsonb(a) - ARRAY['access_token', 'refresh_token', 'delta_link', 'lease_id', 'lease_beats', 'people_xid']
+            "SELECT a.id, to_jsonb(a) - ARRAY['access_token', 'refresh_token', 'delta_link', 'lease_id', 'lease_beats', 'people_xid', 'urgency']
                     || jsonb_build_object('has_tokens', a.refresh_token IS NOT NULL,
                                           'addresses', (SELECT to_jsonb(d) FROM account_addresses d
                                                         WHERE d.account_id = a.id)) AS document

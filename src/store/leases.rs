@@ -7,18 +7,19 @@
 //! mailbox ([`free`]). No two clocks are compared, so a clock that is stepped or wrong cannot give
 //! a mailbox to two runs.
 //!
-//! A mailbox is due at `next_run_at`, by Postgres's clock. While a run works it, it is
-//! never due (`NEVER`), so a [`wake`] meanwhile is noticed when the run ends.
+//! A mailbox is due at `next_run_at`, by Postgres's clock, and `urgency` says for what
+//! ([`Urgency`]). While a run works it, it is never due (`NEVER`), so a [`wake`] meanwhile is
+//! noticed when the run ends.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::dsl::{IntervalDsl, case_when, now};
+use diesel::dsl::{case_when, now};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{
-    Array, BigInt, Interval as SqlInterval, Text, Timestamptz, Untyped, Uuid as SqlUuid,
+    Array, BigInt, Interval as SqlInterval, SmallInt, Text, Timestamptz, Untyped, Uuid as SqlUuid,
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -36,10 +37,6 @@ pub const LEASE: Duration = Duration::from_secs(20);
 /// backup remembers an old exchange. It must not send its pending changes before Odoo has shown
 /// that it knows this service.
 pub const HEARD_FOR: TimeDelta = TimeDelta::minutes(10);
-
-/// Mailboxes that somebody waits for come before polls that are overdue by less than this, and
-/// after polls that are overdue by more.
-const HEAD_START_MINUTES: i32 = 5;
 
 /// How long after a run the next one begins because of a notification.
 const BETWEEN_NEWS: TimeDelta = TimeDelta::seconds(1);
@@ -73,15 +70,59 @@ pub struct Standing {
     pub beats: i64,
 }
 
-/// Asks for runs as soon as a worker is free, before mailboxes that are only due for a poll.
-pub async fn wake(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
-    let soon = now.into_sql::<Timestamptz>() - HEAD_START_MINUTES.minutes();
-    diesel::update(
-        dsl::accounts
-            .filter(dsl::id.eq_any(ids))
-            .filter(dsl::next_run_at.gt(soon)),
+/// Why a mailbox is due, the most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i16)]
+pub enum Urgency {
+    /// A person waits for the run.
+    Person = 0,
+    /// Something was saved that Outlook has not got.
+    Saved = 1,
+    /// There may be news in Outlook.
+    News = 2,
+    /// A run left something to do: the rest of a long list, or a further attempt.
+    Rest = 3,
+    /// Nothing is known to be pending.
+    Poll = 4,
+}
+
+impl Urgency {
+    /// Returns the number that is stored.
+    pub(super) fn rank(self) -> i16 {
+        self as i16
+    }
+
+    /// Returns whether a run may take the last workers of a process, which are kept for people and
+    /// for what they save.
+    pub fn takes_the_last_workers(self) -> bool {
+        self <= Self::Saved
+    }
+}
+
+impl From<i16> for Urgency {
+    /// Anything unknown is the least urgent.
+    fn from(rank: i16) -> Self {
+        match rank {
+            0 => Self::Person,
+            1 => Self::Saved,
+            2 => Self::News,
+            3 => Self::Rest,
+            _ => Self::Poll,
+        }
+    }
+}
+
+/// Asks for runs as soon as there is a worker for this urgency.
+pub async fn wake(conn: &mut Connection, ids: Vec<i64>, urgency: Urgency) -> QueryResult<usize> {
+    diesel::sql_query(
+        "UPDATE accounts
+         SET next_run_at = least(next_run_at, now()),
+             urgency = CASE WHEN next_run_at = $3::timestamptz THEN $2 ELSE least(urgency, $2) END
+         WHERE id = ANY($1) AND (next_run_at > now() OR urgency > $2)",
     )
-    .set(dsl::next_run_at.eq(soon))
+    .bind::<Array<BigInt>, _>(ids)
+    .bind::<SmallInt, _>(urgency.rank())
+    .bind::<Text, _>(NEVER)
     .execute(conn)
     .await
 }
@@ -91,13 +132,17 @@ pub async fn wake(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
 /// mailbox whose last run failed keeps its pause.
 pub async fn wake_for_news(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<usize> {
     diesel::sql_query(
-        "UPDATE accounts SET next_run_at = soon.at
+        "UPDATE accounts
+         SET next_run_at = least(next_run_at, soon.at),
+             urgency = CASE WHEN next_run_at = $4::timestamptz THEN $3 ELSE least(urgency, $3) END
          FROM (SELECT id, least(greatest(now(), last_sync_at + $2), now() + $2) AS at
                FROM accounts WHERE id = ANY($1) AND failures = 0) soon
-         WHERE accounts.id = soon.id AND next_run_at > soon.at",
+         WHERE accounts.id = soon.id AND (next_run_at > soon.at OR urgency > $3)",
     )
     .bind::<Array<BigInt>, _>(ids)
     .bind::<SqlInterval, _>(interval(BETWEEN_NEWS))
+    .bind::<SmallInt, _>(Urgency::News.rank())
+    .bind::<Text, _>(NEVER)
     .execute(conn)
     .await
 }
@@ -111,6 +156,19 @@ pub struct Claimed {
     pub account: Account,
     #[diesel(embed)]
     pub glance: Glance,
+    #[diesel(sql_type = SmallInt, column_name = taken_urgency, deserialize_as = i16)]
+    pub urgency: Urgency,
+}
+
+/// Counts of places for runs. Polls have places of their own, as a poll waits most of its time and
+/// must not wait for the end of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// For runs of any urgency but [`Urgency::Poll`].
+    pub workers: i64,
+    /// Of these, for runs that do not take the last workers.
+    pub patient: i64,
+    pub polls: i64,
 }
 
 /// What [`claim_due`] goes by.
@@ -119,15 +177,16 @@ pub struct Claims {
     pub process: Uuid,
     pub present: DateTime<Utc>,
     /// How many mailboxes are taken, at most.
-    pub limit: i64,
-    /// How many workers of this process one database may have, if there are others.
-    pub share: i64,
+    pub free: Places,
+    /// How many places of this process one database may have, if there are others. `patient` is
+    /// not used.
+    pub share: Places,
 }
 
-/// Takes up to `limit` due mailboxes that no run works. The databases take turns: the one with the
-/// fewest mailboxes in work comes first, and within a database the one that is due longest. If
-/// there are several databases, each gets at most `share` of this process's workers, so that others
-/// need not wait for the end of a run.
+/// Takes due mailboxes that no run works, as many as there are places. The most urgent come first;
+/// of these, the databases take turns: the one with the fewest mailboxes in work comes first, and
+/// within a database the one that is due longest. If there are several databases, each gets at most
+/// its share of this process's places, so that others need not wait for the end of a run.
 pub async fn claim_due(conn: &mut Connection, claims: Claims) -> QueryResult<Vec<Claimed>> {
     let statement = ClaimDue {
         claims,
@@ -159,20 +218,26 @@ impl QueryFragment<Pg> for ClaimDue {
         let Claims {
             process,
             present: _,
-            limit,
+            free,
             share,
         } = &self.claims;
         // The statement refers to the values by their numbers.
         out.push_sql("WITH given AS (SELECT ");
         out.push_bind_param::<Timestamptz, _>(&self.heard_since)?;
         out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(limit)?;
-        out.push_sql(", ");
         out.push_bind_param::<Text, _>(NEVER)?;
         out.push_sql(", ");
         out.push_bind_param::<SqlUuid, _>(process)?;
-        out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(share)?;
+        for places in [
+            &free.workers,
+            &free.patient,
+            &free.polls,
+            &share.workers,
+            &share.polls,
+        ] {
+            out.push_sql(", ");
+            out.push_bind_param::<BigInt, _>(places)?;
+        }
         out.push_sql(CLAIM_DUE);
         out.push_sql(idle::GLANCE);
         out.push_sql(", ");
@@ -182,35 +247,52 @@ impl QueryFragment<Pg> for ClaimDue {
     }
 }
 
-/// `$1` since when Odoo must have called, `$2` the limit, `$3` [`NEVER`], `$4` the process, `$5` the
-/// share. A data-modifying `WITH` shows the rows as they are now, every other part as they were.
+/// `$1` since when Odoo must have called, `$2` [`NEVER`], `$3` the process, `$4` to `$6` the free
+/// places for workers, patient runs and polls, `$7` and `$8` the shares of the places for workers and
+/// polls. What is overdue by five minutes is as urgent as what was saved, so that it is not forgotten
+/// while people save without a pause. A data-modifying `WITH` shows the rows as they are now, every other part as they were.
 const CLAIM_DUE: &str = "), heard AS (
-         SELECT id, worked.by_all, worked.by_this
+         SELECT id, worked.by_all, worked.runs, worked.polls
          FROM databases
          CROSS JOIN LATERAL (
              SELECT count(*) AS by_all,
-                    count(*) FILTER (WHERE left(lease_id::text, 18) = left($4::text, 18)) AS by_this
-             FROM accounts WHERE database_id = databases.id AND lease_id IS NOT NULL) worked
+                    count(*) FILTER (WHERE is_ours AND urgency < 4) AS runs,
+                    count(*) FILTER (WHERE is_ours AND urgency = 4) AS polls
+             FROM (SELECT urgency, left(lease_id::text, 18) = left($3::text, 18) AS is_ours
+                   FROM accounts WHERE database_id = databases.id AND lease_id IS NOT NULL) leases) worked
          WHERE NOT paused AND quarantined IS NULL AND moved IS NULL AND key_hash IS NOT NULL AND heard_at > $1
-     ), turns AS (
-         SELECT a.id, a.next_run_at, d.by_all + a.nth AS turn
+     ), due AS (
+         SELECT a.id, a.urgency, a.counts_as, a.next_run_at, d.by_all + a.nth AS turn
          FROM heard d
          CROSS JOIN LATERAL (
-             SELECT id, next_run_at, row_number() OVER (ORDER BY next_run_at) AS nth FROM accounts
-             WHERE database_id = d.id AND state = 'active' AND lease_id IS NULL AND next_run_at <= now()
-               AND (rest_until IS NULL OR rest_until <= now())
-             ORDER BY next_run_at LIMIT $2) a
-         WHERE d.by_this + a.nth <= $5 OR (SELECT count(*) FROM heard) = 1
+             SELECT *, row_number() OVER (PARTITION BY urgency = 4 ORDER BY counts_as, next_run_at) AS nth
+             FROM (SELECT first.*, CASE WHEN kind BETWEEN 2 AND 3 AND next_run_at < now() - interval '5 minutes' THEN 1
+                                        ELSE kind END AS counts_as
+                   FROM generate_series(0, 4) kind
+                   CROSS JOIN LATERAL (
+                       SELECT id, urgency, next_run_at FROM accounts
+                       WHERE database_id = d.id AND urgency = kind::smallint AND state = 'active' AND lease_id IS NULL
+                         AND next_run_at <= now() AND (rest_until IS NULL OR rest_until <= now())
+                       ORDER BY next_run_at LIMIT CASE kind WHEN 4 THEN $6 ELSE $4 END) first) firsts) a
+         WHERE CASE WHEN a.urgency < 4 THEN d.runs + a.nth <= $7 ELSE d.polls + a.nth <= $8 END
+            OR (SELECT count(*) FROM heard) = 1
+     ), ranked AS (
+         SELECT id, urgency, counts_as, turn, next_run_at,
+                row_number() OVER (PARTITION BY urgency IN (2, 3) ORDER BY counts_as, turn, next_run_at) AS nth
+         FROM due WHERE urgency < 4
      ), chosen AS (
          SELECT id FROM accounts
-         WHERE id IN (SELECT id FROM turns ORDER BY turn, next_run_at LIMIT $2) AND lease_id IS NULL
+         WHERE lease_id IS NULL AND id IN (
+             (SELECT id FROM ranked WHERE urgency < 2 OR nth <= $5 ORDER BY counts_as, turn, next_run_at LIMIT $4)
+             UNION ALL
+             (SELECT id FROM due WHERE urgency = 4 ORDER BY turn, next_run_at LIMIT $6))
          FOR UPDATE SKIP LOCKED
      ), a AS (
-         UPDATE accounts SET lease_id = (left($4::text, 18) || right(gen_random_uuid()::text, 18))::uuid, lease_beats = 0,
-                             next_run_at = $3::timestamptz
+         UPDATE accounts SET lease_id = (left($3::text, 18) || right(gen_random_uuid()::text, 18))::uuid, lease_beats = 0,
+                             next_run_at = $2::timestamptz
          FROM chosen WHERE accounts.id = chosen.id
          RETURNING accounts.*)
-     SELECT a.*, a.id AS taken_account_id, a.lease_id AS taken_lease_id, ";
+     SELECT a.*, a.id AS taken_account_id, a.lease_id AS taken_lease_id, a.urgency AS taken_urgency, ";
 const FROM_TAKEN: &str = " AS has_pending
      FROM a JOIN databases d ON d.id = a.database_id
             LEFT JOIN account_addresses w ON w.account_id = a.id
@@ -326,30 +408,39 @@ pub enum Outcome {
     },
     /// The time was over, and there is more to do.
     Part,
+    /// A poll has found something to do, and there was no worker for it.
+    Postponed,
     Failed,
 }
 
-/// Gives a mailbox back. It is due again after `rest`, or at once if it was woken meanwhile.
-pub async fn release(
-    conn: &mut Connection,
-    lease: Lease,
-    rest: TimeDelta,
-    outcome: Outcome,
-) -> QueryResult<()> {
+/// When a mailbox is due after a run, and for what, unless it was woken meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next {
+    pub rest: TimeDelta,
+    pub urgency: Urgency,
+}
+
+/// Gives a mailbox back. Returns whether it is due at once.
+pub async fn release(conn: &mut Connection, lease: Lease, next: Next, outcome: Outcome) -> QueryResult<bool> {
     let ours = dsl::accounts
         .find(lease.account_id)
         .filter(dsl::lease_id.eq(lease.id));
-    let due = now.into_sql::<Timestamptz>() + interval(rest);
+    let due = now.into_sql::<Timestamptz>() + interval(next.rest);
+    let urgency = next.urgency.rank().into_sql::<SmallInt>();
+    // If it was woken, it is due earlier.
     let given_back = (
         dsl::lease_id.eq(None::<Uuid>),
         dsl::next_run_at.eq(case_when(dsl::next_run_at.gt(due), due).otherwise(dsl::next_run_at)),
+        dsl::urgency.eq(case_when(dsl::next_run_at.gt(due), urgency).otherwise(dsl::urgency)),
     );
-    match outcome {
+    let is_due = dsl::next_run_at.le(now.into_sql::<Timestamptz>());
+    let is_due: Option<bool> = match outcome {
         Outcome::Done { at } => {
             diesel::update(ours)
                 .set((given_back, dsl::last_sync_at.eq(Some(at)), dsl::failures.eq(0)))
-                .execute(conn)
-                .await?;
+                .returning(is_due)
+                .get_result(conn)
+                .await
         }
         Outcome::Idle { at, delta_link } => {
             diesel::update(ours)
@@ -358,21 +449,32 @@ pub async fn release(
                     dsl::last_sync_at.eq(Some(at)),
                     dsl::delta_link.eq(Some(delta_link)),
                 ))
-                .execute(conn)
-                .await?;
+                .returning(is_due)
+                .get_result(conn)
+                .await
         }
         Outcome::Part => {
             diesel::update(ours)
                 .set((given_back, dsl::failures.eq(0)))
-                .execute(conn)
-                .await?;
+                .returning(is_due)
+                .get_result(conn)
+                .await
+        }
+        Outcome::Postponed => {
+            diesel::update(ours)
+                .set(given_back)
+                .returning(is_due)
+                .get_result(conn)
+                .await
         }
         Outcome::Failed => {
             diesel::update(ours)
                 .set((given_back, dsl::failures.eq(dsl::failures + 1)))
-                .execute(conn)
-                .await?;
+                .returning(is_due)
+                .get_result(conn)
+                .await
         }
     }
-    Ok(())
+    .optional()?;
+    Ok(is_due.unwrap_or(false))
 }

@@ -121,6 +121,7 @@ diesel::table! {
         news_at -> Nullable<Timestamptz>,
         watched_until -> Nullable<Timestamptz>,
         people_xid -> Xid8,
+        urgency -> SmallInt,
     }
 }
 

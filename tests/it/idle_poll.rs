@@ -2,16 +2,19 @@
 
 use std::time::Instant;
 
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use outlook_bridge::engine::Engine;
 use outlook_bridge::mailbox::idle::hearing_if_idle;
 use outlook_bridge::store::accounts;
 use outlook_bridge::store::leases::{self, Claimed, Outcome};
 use outlook_bridge::worker;
 
-use super::leases::{claim_whole, idle, sql};
+use super::leases::{IN_A_DAY, claim_whole, idle, sql};
 use super::stack::{ANN, requests};
 use super::world::World;
+
+/// Makes all mailboxes due for a poll.
+const DUE: &str = "UPDATE accounts SET lease_id = NULL, next_run_at = now(), urgency = 4";
 
 /// Returns a world with nothing pending, whose mailboxes no worker runs.
 async fn at_rest() -> (World, Engine) {
@@ -21,22 +24,20 @@ async fn at_rest() -> (World, Engine) {
     w.stack.sim_call("PATCH", "switches", plain).await;
     // The test has stopped the workers, maybe in the middle of a run.
     for round in 0..10 {
-        sql(
-            &engine,
-            "UPDATE accounts SET lease_id = NULL, next_run_at = now()",
-        )
-        .await;
+        sql(&engine, DUE).await;
         let claimed = claim_whole(&engine, 8, 8).await;
         if round > 2 && claimed.iter().all(|one| is_idle(&engine, one)) {
-            sql(
-                &engine,
-                "UPDATE accounts SET lease_id = NULL, next_run_at = now()",
-            )
-            .await;
+            sql(&engine, DUE).await;
             return (w, engine);
         }
         for claimed in claimed {
-            worker::run(&engine, claimed, Instant::now().into()).await;
+            worker::run(
+                &engine,
+                &worker::Free::of(&engine.settings),
+                claimed,
+                Instant::now().into(),
+            )
+            .await;
         }
         w.odoo.sync(&w.service).await;
     }
@@ -59,18 +60,20 @@ async fn it_is_one_request_and_two_statements() {
     let claimed = one(&engine).await;
     assert!(is_idle(&engine, &claimed), "nothing is pending");
     // The statement that has taken it, and the one that gives it back.
-    sql(
-        &engine,
-        "UPDATE accounts SET lease_id = NULL, next_run_at = now()",
-    )
-    .await;
+    sql(&engine, DUE).await;
     w.stack
         .sim_call("DELETE", "requests", serde_json::Value::Null)
         .await;
     let before = engine.store.statements.count();
     let claimed = one(&engine).await;
     assert!(is_idle(&engine, &claimed), "nothing is pending");
-    worker::run(&engine, claimed, Instant::now().into()).await;
+    worker::run(
+        &engine,
+        &worker::Free::of(&engine.settings),
+        claimed,
+        Instant::now().into(),
+    )
+    .await;
     // One has taken it, and one gives it back.
     assert_eq!(engine.store.statements.count() - before, 2);
     let asked = requests(&w.stack, "").await;
@@ -84,7 +87,13 @@ async fn news_that_it_finds_is_worked_at_once() {
     let (mut w, engine) = at_rest().await;
     w.outlook_creates(ANN, "News", &[]).await;
     for claimed in claim_whole(&engine, 8, 8).await {
-        worker::run(&engine, claimed, Instant::now().into()).await;
+        worker::run(
+            &engine,
+            &worker::Free::of(&engine.settings),
+            claimed,
+            Instant::now().into(),
+        )
+        .await;
     }
     w.odoo.sync(&w.service).await;
     assert!(w.odoo.records.values().any(|record| record["name"] == "News"));
@@ -125,7 +134,7 @@ async fn whatever_is_pending_needs_a_whole_run() {
         ),
     ] {
         assert!(is_idle(&engine, &one(&engine).await), "before {pending}");
-        let again = "UPDATE accounts SET lease_id = NULL, next_run_at = now()";
+        let again = DUE;
         sql(&engine, &format!("UPDATE {pending}")).await;
         sql(&engine, again).await;
         assert!(!is_idle(&engine, &one(&engine).await), "{pending}");
@@ -138,19 +147,11 @@ async fn whatever_is_pending_needs_a_whole_run() {
         "subscriptions (account_id, state_hash, url_hash, since, due_at) SELECT id, id::text::bytea, '', now(), now() FROM accounts",
     ] {
         sql(&engine, &format!("INSERT INTO {pending}")).await;
-        sql(
-            &engine,
-            "UPDATE accounts SET lease_id = NULL, next_run_at = now()",
-        )
-        .await;
+        sql(&engine, DUE).await;
         assert!(!is_idle(&engine, &one(&engine).await), "{pending}");
         let table = pending.split(' ').next().expect("a table");
         sql(&engine, &format!("DELETE FROM {table}")).await;
-        sql(
-            &engine,
-            "UPDATE accounts SET lease_id = NULL, next_run_at = now()",
-        )
-        .await;
+        sql(&engine, DUE).await;
     }
     assert!(is_idle(&engine, &one(&engine).await), "all was undone");
 }
@@ -166,7 +167,7 @@ async fn without_its_lease_it_stores_nothing() {
         at: Utc::now(),
         delta_link: "of a run that lost".to_owned(),
     };
-    leases::release(&mut conn, lease, TimeDelta::days(1), outcome)
+    leases::release(&mut conn, lease, IN_A_DAY, outcome)
         .await
         .expect("asked");
     let after = accounts::by_id(&mut conn, lease.account_id).await.expect("read");

@@ -12,12 +12,20 @@ use outlook_bridge::mailbox::pull::pull;
 use outlook_bridge::planning::planner::Effects;
 use outlook_bridge::store::accounts::{self, Account};
 use outlook_bridge::store::databases;
-use outlook_bridge::store::leases::{self, Claimed, Claims, Lease, LeaseLost, Outcome};
+use outlook_bridge::store::leases::{
+    self, Claimed, Claims, Lease, LeaseLost, Next, Outcome, Places, Urgency,
+};
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::odoo::Odoo;
-use super::stack::{ANN, BEN};
-use super::world::{World, world};
+use super::stack::{ANN, BEN, eventually};
+use super::world::{CARLA, World, odoo_time, world};
+
+pub const IN_A_DAY: Next = Next {
+    rest: TimeDelta::days(1),
+    urgency: Urgency::Poll,
+};
 
 /// Returns a world whose mailboxes no worker runs, with the engine to run them.
 pub async fn idle() -> (World, Engine) {
@@ -51,16 +59,33 @@ async fn claim_share(engine: &Engine, limit: i64, share: i64) -> Vec<Lease> {
     claimed.into_iter().map(|one| one.lease).collect()
 }
 
-/// Takes due mailboxes, with what a poll of an idle one needs.
+/// Takes due mailboxes, with what a poll of an idle one needs: up to `limit` for workers, and as
+/// many for polls.
 pub async fn claim_whole(engine: &Engine, limit: i64, share: i64) -> Vec<Claimed> {
+    let all = |number: i64| Places {
+        workers: number,
+        patient: number,
+        polls: number,
+    };
+    claim_places(engine, all(limit), all(share)).await
+}
+
+async fn claim_places(engine: &Engine, free: Places, share: Places) -> Vec<Claimed> {
     let claims = Claims {
         process: engine.process,
         present: Utc::now(),
-        limit,
+        free,
         share,
     };
     let mut conn = engine.store.get().await.expect("Postgres");
     leases::claim_due(&mut conn, claims).await.expect("claimed")
+}
+
+async fn wake(engine: &Engine, ids: &[i64], urgency: Urgency) {
+    let mut conn = engine.store.get().await.expect("Postgres");
+    leases::wake(&mut conn, ids.to_vec(), urgency)
+        .await
+        .expect("woken");
 }
 
 async fn account_of(engine: &Engine, lease: Lease) -> Account {
@@ -80,7 +105,7 @@ async fn free(engine: &Engine, lease: Lease) {
 async fn release(engine: &Engine, lease: Lease) {
     let mut conn = engine.store.get().await.expect("Postgres");
     let outcome = Outcome::Done { at: Utc::now() };
-    leases::release(&mut conn, lease, TimeDelta::days(1), outcome)
+    leases::release(&mut conn, lease, IN_A_DAY, outcome)
         .await
         .expect("given back");
 }
@@ -91,12 +116,7 @@ async fn a_wake_that_comes_during_a_run_is_not_lost() {
     let taken = claim(&engine, 2).await;
     assert_eq!(taken.len(), 2);
     assert!(claim(&engine, 2).await.is_empty(), "they are being worked");
-    {
-        let mut conn = engine.store.get().await.expect("Postgres");
-        leases::wake(&mut conn, vec![taken[0].account_id])
-            .await
-            .expect("woken");
-    }
+    wake(&engine, &[taken[0].account_id], Urgency::Saved).await;
     assert!(claim(&engine, 2).await.is_empty(), "they are still being worked");
     for lease in &taken {
         release(&engine, *lease).await;
@@ -211,39 +231,116 @@ async fn what_is_done_under_a_lease_ends_with_it() {
     assert!(matches!(ended, Ended::<()>::Panicked), "{ended:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn databases_take_turns_and_who_waits_comes_first() {
-    let (_w, engine) = idle().await;
-    // One database has many mailboxes that are long overdue. Ours has two that are due just now.
+/// Adds a database with fifty mailboxes, 1001 to 1050, that have been due for a poll for a minute.
+async fn add_a_large_database(engine: &Engine) {
     sql(
-        &engine,
+        engine,
         "INSERT INTO databases SELECT (jsonb_populate_record(d, jsonb_build_object('id', gen_random_uuid(), 'uuid', 'large',
              'key_hash', '\\x00'))).* FROM databases d",
     )
     .await;
     sql(
-        &engine,
+        engine,
         "INSERT INTO accounts SELECT (jsonb_populate_record(a, jsonb_build_object('id', 1000 + n, 'odoo_user_id', 1000 + n,
-             'object_id', 'o' || n, 'next_run_at', now() - interval '1 minute', 'database_id',
+             'object_id', 'o' || n, 'next_run_at', now() - interval '1 minute', 'urgency', 4, 'database_id',
              (SELECT id FROM databases WHERE uuid = 'large')))).* FROM accounts a, generate_series(1, 50) n WHERE a.id = 1",
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_take_turns() {
+    let (_w, engine) = idle().await;
+    add_a_large_database(&engine).await;
     let taken = claim(&engine, 4).await;
     let large = taken.iter().filter(|l| l.account_id > 1000).count();
     assert_eq!((taken.len(), large), (4, 2), "each database has its share");
-    // Within one database: a mailbox that was woken comes before those that were due earlier for a
-    // poll.
-    let mut conn = engine.store.get().await.expect("Postgres");
-    leases::wake(&mut conn, vec![1050]).await.expect("woken");
-    assert_eq!(claim(&engine, 1).await[0].account_id, 1050);
-    // But only for a limited time.
+}
+
+/// A person who waits, then what was saved, then news, then what is left to do. Polls have places
+/// of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_most_urgent_comes_first() {
+    let (_w, engine) = idle().await;
+    add_a_large_database(&engine).await;
+    for (id, urgency) in [
+        (1001, Urgency::Rest),
+        (1002, Urgency::News),
+        (1003, Urgency::Saved),
+        (1004, Urgency::Person),
+        // Whatever else is known of it.
+        (1004, Urgency::News),
+    ] {
+        wake(&engine, &[id], urgency).await;
+    }
+    let workers = |workers: i64, patient: i64| Places {
+        workers,
+        patient,
+        polls: 0,
+    };
+    let ids = async |free: Places| -> Vec<i64> {
+        let claimed = claim_places(&engine, free, workers(9, 9)).await;
+        claimed.iter().map(|one| one.lease.account_id).collect()
+    };
+    assert_eq!(ids(workers(1, 1)).await, [1004]);
+    assert_eq!(ids(workers(1, 1)).await, [1003]);
+    assert_eq!(ids(workers(4, 0)).await, [0; 0], "the last workers are kept");
+    assert_eq!(ids(workers(4, 1)).await, [1002]);
+    assert_eq!(ids(workers(4, 4)).await, [1001], "no poll takes a worker");
+    // News that waits for minutes is not forgotten while others save.
+    wake(&engine, &[1005], Urgency::News).await;
     sql(
         &engine,
-        "UPDATE accounts SET next_run_at = now() - interval '10 minutes' WHERE id = 1040",
+        "UPDATE accounts SET next_run_at = now() - interval '6 minutes' WHERE id = 1005",
     )
     .await;
-    leases::wake(&mut conn, vec![1049]).await.expect("woken");
-    assert_eq!(claim(&engine, 1).await[0].account_id, 1040);
+    wake(&engine, &[1006], Urgency::Saved).await;
+    assert_eq!(ids(workers(1, 1)).await, [1005]);
+    let polls = Places {
+        polls: 3,
+        ..Places::default()
+    };
+    let polled = claim_places(&engine, polls, polls).await;
+    assert_eq!(polled.len(), 3, "polls go on while no worker is free");
+    assert!(polled.iter().all(|one| one.urgency == Urgency::Poll));
+}
+
+/// First listings of as many mailboxes as there are workers leave some to what is saved.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_leave_workers_to_what_is_saved() {
+    let (mut w, engine) = idle().await;
+    let mut two = engine.clone();
+    two.settings.workers = 2;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let working = tokio::spawn(outlook_bridge::worker::work(two, stop.clone()));
+    w.odoo.users.insert(9, CARLA.to_owned());
+    w.odoo.connect(&w.stack, &w.service, 9).await.expect("Carla too");
+    w.quiet().await;
+    // Longer than the test for each page, so these runs do not end.
+    let slow = |mailbox: &str| json!({"mailbox": mailbox, "path": "calendarView", "latency_ms": 60_000});
+    w.stack
+        .sim_call("PUT", "faults", json!([slow(ANN), slow(BEN)]))
+        .await;
+    sql(
+        &engine,
+        "UPDATE accounts SET delta_link = NULL, window_end = NULL, urgency = 3, next_run_at = now() WHERE odoo_user_id < 9",
+    )
+    .await;
+    let listing = "accounts WHERE odoo_user_id < 9 AND lease_id IS NOT NULL";
+    eventually("a list is under way", async || {
+        (w.count(listing).await > 0).then_some(())
+    })
+    .await;
+    let (start, end) = (odoo_time(2, "10:00:00"), odoo_time(2, "11:00:00"));
+    w.odoo.create(9, "Saved meanwhile", &start, &end, &[]);
+    w.odoo.sync(&w.service).await;
+    eventually("it is in Outlook", async || {
+        w.stack.event(CARLA, "Saved meanwhile").await.map(|_| ())
+    })
+    .await;
+    assert_eq!(w.count(listing).await, 1, "the other worker was kept");
+    stop.cancel();
+    working.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
