@@ -19,9 +19,11 @@ _logger = logging.getLogger(__name__)
 # One exchange at a time per database (advisory locks are per database already).
 LOCK = 0x6F75746C6F6F6B
 MAX_TRIES = 5
-# How many changes one call carries, and how many of them one transaction applies. Somebody who
-# saves one of these events waits for one transaction at most.
+# How many changes one call carries. New events of one call are created in one transaction, as nobody
+# can wait for them yet.
 PAGE = 200
+# How many changes of existing events one transaction applies. Somebody who saves one of these events
+# waits for one transaction at most.
 TOGETHER = 25
 # Well below a worker's limits, as other jobs of the same worker use them up, too.
 CRON_SECONDS = 25
@@ -234,14 +236,26 @@ class OutlookBridgeExchange(models.AbstractModel):
     def _apply_by_parts(self, page, report, deadline):
         """Applies one part per transaction. Returns how many changes have a result; the others come again."""
         settled = 0
-        for begin in range(0, len(page), TOGETHER):
-            if begin and time.monotonic() >= deadline:
+        for number, part in enumerate(self._parts(page)):
+            if number and time.monotonic() >= deadline:
                 report["left"] = True
                 break
-            applied, results = self._committing(self._apply, page[begin : begin + TOGETHER])
+            applied, results = self._committing(self._apply, part)
             report["applied"] += applied
             settled += results
         return settled
+
+    @api.model
+    def _parts(self, page):
+        """Splits a page into what one transaction applies, in its order."""
+        parts, existing = [], TOGETHER
+        for change in page:
+            if existing == TOGETHER:
+                parts.append([])
+                existing = 0
+            parts[-1].append(change)
+            existing += change.get("op") != "create"
+        return parts
 
     def _prepare(self):
         return self.env["outlook.bridge.fence"]._get()._prepare()

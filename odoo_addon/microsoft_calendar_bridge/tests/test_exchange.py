@@ -400,8 +400,7 @@ class TestExchange(BridgeCase):
         self.assertTrue(self.env["calendar.event"].search([("name", "=", "News 1")]))
         self.assertEqual([ack["result"] for ack in self.service.acks], ["applied"])
 
-    def test_a_page_is_applied_in_small_transactions(self):
-        self.service.pages = [[self.news(number) for number in range(60)]]
+    def sizes_of_parts(self):
         sizes = []
         apply = self.registry["outlook.bridge.apply"]._apply_page
         self.patch(
@@ -409,9 +408,37 @@ class TestExchange(BridgeCase):
             "_apply_page",
             lambda model, changes: sizes.append(len(changes)) or apply(model, changes),
         )
+        return sizes
+
+    def test_new_events_are_created_together(self):
+        """Nobody can wait for an event that is not there yet."""
+        self.service.pages = [[self.news(number) for number in range(60)]]
+        sizes = self.sizes_of_parts()
         self.assertEqual(self.exchange()["applied"], 60)
-        self.assertEqual(sizes, [25, 25, 10])
+        self.assertEqual(sizes, [60])
         self.assertEqual(len(self.service.acks), 60)
+
+    def test_edits_are_applied_in_small_transactions(self):
+        """Somebody who saves one of these events waits for one transaction."""
+        events = self.env["calendar.event"].concat(*(self.event(name=f"Old {number}") for number in range(60)))
+        self.drop_rows()
+        told = self.env["outlook.bridge.snapshot"]._build(events)
+        edits = [
+            {
+                "id": 1000 + number,
+                "op": "write",
+                "user_id": self.ann.id,
+                "res_id": event.id,
+                "version": told[event.id]["version"],
+                "values": {"name": f"News {number}"},
+            }
+            for number, event in enumerate(events)
+        ]
+        self.service.pages = [[*edits[:10], self.news(1), self.news(2), *edits[10:]]]
+        sizes = self.sizes_of_parts()
+        self.assertEqual(self.exchange()["applied"], 62)
+        self.assertEqual(sizes, [27, 25, 10], "new events do not count")
+        self.assertEqual(len(self.service.acks), 62)
 
     @mute_logger("odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_apply")
     def test_what_cannot_be_applied_now_stops_nobody_and_no_job_runs_hot(self):

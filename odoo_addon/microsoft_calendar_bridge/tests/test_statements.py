@@ -174,28 +174,41 @@ class TestStatements(BridgeCase):
         each, _beside = self.by_the_change({"attendees": guests})
         self.assertLessEqual(each, 3)
 
-    def test_page_of_new_events(self):
-        def page(count):
-            organizer = {"user_id": self.ann.id, "email": "ann@contoso.test", "name": "Ann"}
-            guests = [
-                {"email": "guest@fabrikam.test", "name": "Guest", "state": "accepted", "user_id": None},
-                {"email": "bob@contoso.test", "name": "Bob", "state": "declined", "user_id": self.bob.id},
-            ]
-            values = {"name": "From Outlook", "allday": False, "start": self.tomorrow(9), "stop": self.tomorrow(10)}
-            return [
-                {
-                    "id": uuid.uuid4().int % 10**9,
-                    "op": "create",
-                    "user_id": self.ann.id,
-                    "link": str(uuid.uuid4()),
-                    "values": {**values, "organizer": organizer, "attendees": guests},
-                }
-                for _number in range(count)
-            ]
+    def new_events(self, count):
+        organizer = {"user_id": self.ann.id, "email": "ann@contoso.test", "name": "Ann"}
+        guests = [
+            {"email": "guest@fabrikam.test", "name": "Guest", "state": "accepted", "user_id": None},
+            {"email": "bob@contoso.test", "name": "Bob", "state": "declined", "user_id": self.bob.id},
+        ]
+        values = {"name": "From Outlook", "allday": False, "start": self.tomorrow(9), "stop": self.tomorrow(10)}
+        return [
+            {
+                "id": uuid.uuid4().int % 10**9,
+                "op": "create",
+                "user_id": self.ann.id,
+                "link": str(uuid.uuid4()),
+                "values": {**values, "organizer": organizer, "attendees": guests},
+            }
+            for _number in range(count)
+        ]
 
-        self.apply(page(FEW))
-        few, many = self.counted(self.apply, page(FEW)), self.counted(self.apply, page(MANY))
+    def test_page_of_new_events(self):
+        self.apply(self.new_events(FEW))
+        few = self.counted(self.apply, self.new_events(FEW))
+        many = self.counted(self.apply, self.new_events(MANY))
         self.assertLess(many - few, FEW)
+
+    def test_exchange_of_new_events(self):
+        """A whole exchange: the events of one page are created in one transaction."""
+
+        def pull(page):
+            self.service.pages = [page]
+            self.assertEqual(self.exchange()["applied"], len(page))
+
+        pull(self.new_events(FEW))
+        few = self.counted(pull, self.new_events(FEW))
+        many = self.counted(pull, self.new_events(4 * MANY))
+        self.assertLess(many - few, MANY)
 
     # reads
 
