@@ -110,6 +110,7 @@ class OutlookBridgeOutbox(models.Model):
     _res_index = models.Index("(res_model, res_id)")
     _key_index = models.Index("(series_key) WHERE series_key IS NOT NULL")
     _cause_index = models.Index("(cause, id)")
+    _aside_index = models.Index("(cause, id) WHERE rejected IS NOT NULL OR retry_at IS NOT NULL")
 
     # ------------------------------------------------------------
     # Collecting, in the transaction of the change
@@ -624,22 +625,27 @@ class OutlookBridgeOutbox(models.Model):
         left = self.env.execute_query(
             SQL(
                 """
-                WITH existing AS (
-                    SELECT *, COALESCE(retry_at > %(now)s, false) AS is_deferred FROM outlook_bridge_outbox
-                     WHERE cause = 'existing' AND rejected IS NULL
+                WITH next AS MATERIALIZED (
+                    -- by index, as a first sync may have queued tens of thousands of rows
+                    SELECT id FROM outlook_bridge_outbox
+                     WHERE cause = 'existing' AND rejected IS NULL AND (retry_at IS NULL OR retry_at <= %(now)s)
+                       AND id <> ALL(%(sent)s)
+                     ORDER BY id LIMIT 1
+                ), deferred AS MATERIALIZED (
+                    SELECT id, res_model, res_id, acting_uid FROM outlook_bridge_outbox
+                     WHERE cause = 'existing' AND rejected IS NULL AND retry_at > %(now)s
                 )
                 SELECT account.user_id FROM outlook_bridge_account account
-                 WHERE account.existing_until >= (
-                        SELECT min(id) FROM existing WHERE NOT is_deferred AND id <> ALL(%(sent)s))
+                 WHERE account.existing_until >= (SELECT id FROM next)
                     OR EXISTS (
-                        SELECT FROM existing
+                        SELECT FROM deferred
                           LEFT JOIN calendar_recurrence series
-                                 ON existing.res_model = 'calendar.recurrence' AND series.id = existing.res_id
+                                 ON deferred.res_model = 'calendar.recurrence' AND series.id = deferred.res_id
                           LEFT JOIN calendar_attendee guest
-                                 ON guest.event_id = COALESCE(series.base_event_id, existing.res_id)
+                                 ON guest.event_id = COALESCE(series.base_event_id, deferred.res_id)
                           LEFT JOIN res_users reader ON reader.partner_id = guest.partner_id
-                         WHERE is_deferred AND existing.id <= account.existing_until
-                           AND account.user_id IN (existing.acting_uid, reader.id))
+                         WHERE deferred.id <= account.existing_until
+                           AND account.user_id IN (deferred.acting_uid, reader.id))
                  ORDER BY account.user_id
                 """,
                 # one time for the whole query, so that a row counts either as waiting or not

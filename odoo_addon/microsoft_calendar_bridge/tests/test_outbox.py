@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 from odoo import fields
 from odoo.tests import tagged
+from odoo.tools import SQL
 
 from odoo.addons.base.models.ir_cron import IrCron
 
@@ -264,6 +265,50 @@ class TestOutbox(BridgeCase):
                 changes = outbox._read_batch()
         self.assertCountEqual(told, [*old.ids, *saved.ids, recurrence.outlook_bridge_key])
         self.assertFalse(self.rows())
+
+    def rows_read_by_a_call(self):
+        """Returns how many rows of the outbox one call of the exchange reads."""
+        read = SQL(
+            """
+            SELECT COALESCE(seq_tup_read, 0) + COALESCE(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables
+             WHERE relname = 'outlook_bridge_outbox'
+            """
+        )
+        outbox = self.env["outlook.bridge.outbox"]
+        [(before,)] = self.env.execute_query(read)
+        changes = outbox._read_batch()
+        self.assertEqual(len(changes), 200)
+        outbox._existing_left([row["id"] for change in changes for row in change["rows"]])
+        outbox._untold()
+        self.assertFalse(outbox._is_empty())
+        [(after,)] = self.env.execute_query(read)
+        return after - before
+
+    def fill(self, count):
+        """Queues so many saves and as many existing events, of which a few were put aside."""
+        self.settle()
+        self.env.cr.execute(
+            """
+            INSERT INTO outlook_bridge_outbox (res_model, res_id, cause, acting_uid, times, txid, rejected, retry_at)
+            SELECT 'calendar.event', 1000000 + n, CASE WHEN n %% 2 = 0 THEN 'save' ELSE 'existing' END, %s, '{}',
+                   'filled ' || n, CASE WHEN n %% 1001 = 0 THEN 'No.' END,
+                   CASE WHEN n %% 1003 = 0 THEN now() AT TIME ZONE 'UTC' + interval '1 hour' END
+              FROM generate_series(1, %s) n
+            """,
+            [self.ann.id, 2 * count],
+        )
+        self.env.cr.execute("ANALYZE outlook_bridge_outbox")
+
+    def test_a_long_outbox_costs_no_more(self):
+        """A first sync of many people queues tens of thousands of rows, which many calls send."""
+        self.env["outlook.bridge.account"]._of(self.ann)[self.ann.id].existing_until = 10**6
+        self.fill(2_000)
+        few = self.rows_read_by_a_call()
+        self.drop_rows()
+        self.fill(20_000)
+        many = self.rows_read_by_a_call()
+        self.assertGreater(few, 200, "they are counted")
+        self.assertLess(many, few + 500)
 
     # signals
 
