@@ -235,15 +235,26 @@ class OutlookBridgeExchange(models.AbstractModel):
 
     def _apply_by_parts(self, page, report, deadline):
         """Applies one part per transaction. Returns how many changes have a result; the others come again."""
-        settled = 0
-        for number, part in enumerate(self._parts(page)):
-            if number and time.monotonic() >= deadline:
-                report["left"] = True
-                break
-            applied, results = self._committing(self._apply, part)
-            report["applied"] += applied
-            settled += results
+        settled, to_tell = 0, set()
+        parts = self._parts(page)
+        try:
+            for number, part in enumerate(parts, 1):
+                if number > 1 and time.monotonic() >= deadline:
+                    report["left"] = True
+                    break
+                applied, results = self._committing(self._apply, part, to_tell, number == len(parts))
+                report["applied"] += applied
+                settled += results
+                if number == len(parts):
+                    to_tell.clear()
+        finally:
+            # the last part was not reached
+            if to_tell:
+                self._committing(self._refresh_pages, to_tell)
         return settled
+
+    def _refresh_pages(self, user_ids):
+        self.env["res.users"].sudo().browse(user_ids).exists()._bus_send("microsoft_calendar_bridge/refresh", {})
 
     @api.model
     def _parts(self, page):
@@ -298,11 +309,15 @@ class OutlookBridgeExchange(models.AbstractModel):
         self.env["outlook.bridge.account"]._note_existing([*users, *(record["user_id"] for record in records)])
         return queued
 
-    def _apply(self, page):
-        acks, users = self.env["outlook.bridge.apply"]._apply_page(page)
+    def _apply(self, part, to_tell, is_last):
+        """Applies a part of a page. The last part tells the open pages of all users whom the page concerns,
+        so that they read their events once for each call. ``to_tell`` collects the ids of these users."""
+        acks, users = self.env["outlook.bridge.apply"]._apply_page(part)
         applied = sum(ack["result"] == "applied" for ack in acks)
         if applied:
-            users._bus_send("microsoft_calendar_bridge/refresh", {})
+            to_tell.update(users.ids)
+        if is_last:
+            self._refresh_pages(to_tell)
         for ack in acks:
             if ack["result"] == "refused":
                 _logger.warning("Odoo refused change %s of the Outlook bridge: %s", ack["id"], ack["message"])

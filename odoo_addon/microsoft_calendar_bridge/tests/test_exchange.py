@@ -161,9 +161,9 @@ class TestExchange(BridgeCase):
         self.service.pages = [[self.news(1)]]
         apply = self.registry["outlook.bridge.exchange"]._apply
 
-        def apply_and_lose(exchange, page):
+        def apply_and_lose(exchange, *arguments):
             self.service.lose_answers = 1
-            return apply(exchange, page)
+            return apply(exchange, *arguments)
 
         with patch.object(self.registry["outlook.bridge.exchange"], "_apply", apply_and_lose):
             self.exchange()
@@ -418,12 +418,11 @@ class TestExchange(BridgeCase):
         self.assertEqual(sizes, [60])
         self.assertEqual(len(self.service.acks), 60)
 
-    def test_edits_are_applied_in_small_transactions(self):
-        """Somebody who saves one of these events waits for one transaction."""
-        events = self.env["calendar.event"].concat(*(self.event(name=f"Old {number}") for number in range(60)))
+    def edits(self, count):
+        events = self.env["calendar.event"].concat(*(self.event(name=f"Old {number}") for number in range(count)))
         self.drop_rows()
         told = self.env["outlook.bridge.snapshot"]._build(events)
-        edits = [
+        return [
             {
                 "id": 1000 + number,
                 "op": "write",
@@ -434,11 +433,27 @@ class TestExchange(BridgeCase):
             }
             for number, event in enumerate(events)
         ]
+
+    def test_edits_are_applied_in_small_transactions(self):
+        """Somebody who saves one of these events waits for one transaction."""
+        edits = self.edits(60)
         self.service.pages = [[*edits[:10], self.news(1), self.news(2), *edits[10:]]]
         sizes = self.sizes_of_parts()
-        self.assertEqual(self.exchange()["applied"], 62)
+        with patch.object(self.registry["res.users"], "_bus_send") as sent:
+            self.assertEqual(self.exchange()["applied"], 62)
         self.assertEqual(sizes, [27, 25, 10], "new events do not count")
         self.assertEqual(len(self.service.acks), 62)
+        self.assertEqual(len(self.refreshes(sent)), 1, "an open page reads its events once")
+
+    def refreshes(self, sent):
+        return [call for call in sent.call_args_list if call.args[0] == "microsoft_calendar_bridge/refresh"]
+
+    def test_pages_are_refreshed_where_time_is_up(self):
+        """What was applied is shown, though the rest of the page comes with another exchange."""
+        self.service.pages = [self.edits(30)]
+        with patch.object(self.registry["res.users"], "_bus_send") as sent:
+            self.assertEqual(self.exchange(seconds=0)["applied"], 25)
+        self.assertEqual(len(self.refreshes(sent)), 1)
 
     @mute_logger("odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_apply")
     def test_what_cannot_be_applied_now_stops_nobody_and_no_job_runs_hot(self):
