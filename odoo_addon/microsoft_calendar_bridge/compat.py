@@ -70,7 +70,7 @@ METHODS = {
     },
     "ir.actions.act_window": {"_for_xml_id": "self, full_xml_id"},
     # "_clear_schedule" deletes what triggered a run in a transaction that is committed after the run
-    "ir.cron": {"_clear_schedule": "self, job", "_trigger": "self, at=None"},
+    "ir.cron": {"_clear_schedule": "self, job", "_notifydb": "self", "_trigger": "self, at=None"},
     "ir.model.data": {"_xmlid_to_res_id": "self, xmlid, raise_if_not_found=False"},
     "microsoft.calendar.account.reset": {"reset_account": "self"},
     "microsoft.calendar.sync": {

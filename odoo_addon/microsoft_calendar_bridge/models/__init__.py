@@ -7,6 +7,7 @@ from . import (
     calendar_attendee,
     calendar_event,
     calendar_recurrence,
+    ir_cron,
     microsoft_calendar_sync,
     outlook_bridge_account,
     outlook_bridge_apply,

@@ -11,8 +11,10 @@ from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from .ir_cron import UNHEARD
 from .outlook_bridge_client import TIMEOUT, BridgeUnavailable
 from .outlook_bridge_outbox import CONCURRENCY
+from .private_context import private
 
 _logger = logging.getLogger(__name__)
 
@@ -94,7 +96,7 @@ class OutlookBridgeExchange(models.AbstractModel):
     def _trigger(self):
         """Runs the job soon, once this transaction is committed."""
         if job := self._job():
-            job._trigger()
+            job.with_context(**private(**{UNHEARD: True}))._trigger()
 
     @api.model
     def _run(

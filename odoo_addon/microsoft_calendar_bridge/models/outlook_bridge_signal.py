@@ -25,7 +25,7 @@ PAUSE = 0.5
 QUEUED = "microsoft_calendar_bridge.signal"
 
 _lock = threading.Lock()
-# {database: whether another transaction was committed since the signal that is under way}
+# {what is called: whether another transaction was committed since the call that is under way}
 _under_way = {}
 
 
@@ -119,34 +119,40 @@ class OutlookBridgeSignal(models.AbstractModel):
             self.env.cr.postcommit.add(lambda: send(database, call))
 
 
-def send(database, call):
-    """Calls in a thread, or lets the thread that is calling for this database call once more."""
+def send(key, call, pause=None):
+    """Calls in a thread, or lets the thread that is calling for this key call once more.
+
+    ``call`` returns whether to do so. ``pause``: the least time between two calls (seconds).
+    Returns False if there can be no thread.
+    """
     with _lock:
-        if database in _under_way:
-            _under_way[database] = True
-            return
-        _under_way[database] = False
+        if key in _under_way:
+            _under_way[key] = True
+            return True
+        _under_way[key] = False
     try:
-        threading.Thread(target=_run, args=(database, call), name="outlook_bridge_signal", daemon=True).start()
+        threading.Thread(target=_run, args=(key, call, pause), name="outlook_bridge_signal", daemon=True).start()
     except RuntimeError:
         # too many threads; the save is committed, and its request must not fail
-        _logger.warning("No signal to the Outlook bridge", exc_info=True)
+        _logger.warning("No thread for what follows a save", exc_info=True)
         with _lock:
-            del _under_way[database]
+            del _under_way[key]
+        return False
+    return True
 
 
-def _run(database, call):
+def _run(key, call, pause):
     again = True
     try:
         while again:
             heard = call()
-            time.sleep(PAUSE)
+            time.sleep(PAUSE if pause is None else pause)
             with _lock:
-                again = heard and _under_way[database]
-                _under_way[database] = False
+                again = heard and _under_way[key]
+                _under_way[key] = False
                 if not again:
-                    del _under_way[database]
+                    del _under_way[key]
     except BaseException:
         with _lock:
-            _under_way.pop(database, None)
+            _under_way.pop(key, None)
         raise

@@ -433,3 +433,39 @@ class TestOutbox(BridgeCase):
         ):
             signal_model.send("db", lambda: True)
         self.assertNotIn("db", signal_model._under_way)
+
+    # jobs
+
+    def woken_by_a_save(self):
+        """Returns the threads in which a save wakes the processes that run jobs."""
+        woken = []
+        self.settle()
+        self.env.cr.postcommit.clear()
+        self.event()
+        self.settle()
+        with patch.object(IrCron, "_notifydb", lambda cron: woken.append(threading.current_thread())):
+            self.env.cr.postcommit.run()
+            limit = time.monotonic() + 60
+            while ("jobs", self.env.cr.dbname) in signal_model._under_way and time.monotonic() < limit:
+                time.sleep(0.01)
+        return woken
+
+    def test_a_save_does_not_wait_until_jobs_are_woken(self):
+        [thread] = self.woken_by_a_save()
+        self.assertNotEqual(thread, threading.current_thread())
+
+    def test_jobs_are_woken_without_a_thread(self):
+        with (
+            patch.object(threading.Thread, "start", side_effect=RuntimeError("can't start new thread")),
+            self.assertLogs(signal_model.__name__, "WARNING"),
+        ):
+            self.assertEqual(self.woken_by_a_save(), [threading.current_thread()])
+
+    def test_other_jobs_are_woken_as_ever(self):
+        woken = []
+        self.settle()
+        self.env.cr.postcommit.clear()
+        self.env.ref("calendar.ir_cron_scheduler_alarm")._trigger()
+        with patch.object(IrCron, "_notifydb", lambda cron: woken.append(threading.current_thread())):
+            self.env.cr.postcommit.run()
+        self.assertEqual(woken, [threading.current_thread()])

@@ -4,6 +4,7 @@ If the add-on is installed, the database is paired and its user connected. A sta
 the service at the HTTP boundary.
 """
 
+import threading
 import uuid
 from collections import Counter
 from datetime import datetime, timedelta
@@ -37,9 +38,13 @@ class Statements:
         Cursor.execute = counted
 
     def of(self, action):
+        """Returns the statements of an action, with those of threads that it leaves running."""
         self.texts = []
         try:
             action()
+            for thread in threading.enumerate():
+                if thread.name == "outlook_bridge_signal":
+                    thread.join()
             return self.texts
         finally:
             self.texts = None
