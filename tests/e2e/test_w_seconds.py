@@ -2,9 +2,13 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from statistics import median
+from threading import Thread
 
 import pytest
+from playwright.sync_api import Page, Request
 
 from tools import walk
 from tools.stack import ADMIN, Stack, eventually
@@ -113,6 +117,94 @@ def test_notifications_that_fail(site: Site):
     assert stack.sim.forge(known["notification_url"], forged) == [202], "a forger learns nothing"
     for title in titles:
         site.odoo_event(title)
+
+
+# Sends what an exchange sends to the open pages, many times a second. Run by `Odoo.run_script`.
+TELL = """
+import time
+
+def run(env, given):
+    user = env["res.users"].search([("login", "=", given["login"])])
+    for pause, times in given["rhythm"]:
+        for _ in range(times):
+            user._bus_send("microsoft_calendar_bridge/refresh", {})
+            env.cr.commit()
+            time.sleep(pause)
+"""
+# The least time between two refreshes of a page, in seconds.
+REFRESH_PAUSE = 2
+
+
+def test_many_tabs_and_many_events(site: Site, at_browser, tmp_path: Path, note):
+    """Each open page reads the events rarely, and one in which somebody writes not at all."""
+    stack = site.stack
+    day = walk.next_week(day=4)
+    title = walk.unique("In every tab")
+    distance = (day.date() - datetime.now(UTC).date()).days
+    event = site.new_outlook_event(ANN, title, day=distance, hour=14)
+    site.odoo_event(title)
+    person = at_browser(stack, "ann")
+    person.log_in(ANN, "ann")
+    tabs = [person.page, *(person.context.new_page() for _number in range(9))]
+    loads: dict[Page, int] = dict.fromkeys(tabs, 0)
+    requests: dict[Page, int] = dict.fromkeys(tabs, 0)
+
+    def count(request: Request) -> None:
+        requests[request.frame.page] += 1
+        loads[request.frame.page] += "/calendar.event/search_read" in request.url
+
+    for tab in tabs:
+        tab.on("pageerror", lambda error: person.problems.append(str(error)))
+        person.page = tab
+        person.show_week(day)
+        person.sees(title)
+        person.settles()
+    reading, writing, *others = tabs
+    person.page = reading
+    popover = person.popover_of(title, day)
+    person.page = writing
+    writing.locator(f".fc-timegrid .fc-daygrid-day[data-date='{day:%Y-%m-%d}']").click()
+    field = writing.locator(".modal, .o_popover").locator("[name=name] input, [name=name] textarea").first
+    field.fill("Being written")
+    person.shot("writing")
+    for tab in tabs:
+        tab.on("request", count)
+
+    script = tmp_path / "tell.py"
+    script.write_text(TELL)
+    rhythm = [(0.05, 60), (0.4, 40)]
+    telling = Thread(target=stack.odoo.run_script, args=(script,), kwargs={"login": ANN, "rhythm": rhythm})
+    told = "SELECT count(*) FROM bus_bus WHERE message LIKE %s"
+    refresh = "%calendar_bridge/refresh%"
+    before = stack.odoo.query(told, refresh)
+    telling.start()
+    eventually(lambda: stack.odoo.query(told, refresh) != before, 120, message="the messages begin")
+    began = time.monotonic()
+    names = [walk.unique(f"Renamed {number}") for number in range(3)]
+    for name in names:
+        stack.sim.update_event(ANN, event, {"subject": name})
+        # Shown although messages go on to come, without loading the page again.
+        others[0].locator(".fc-event", has_text=name).first.wait_for(timeout=120_000)
+    while telling.is_alive():
+        others[0].wait_for_timeout(200)
+    for tab in others:
+        tab.locator(".fc-event", has_text=names[-1]).first.wait_for(timeout=120_000)
+    most = (time.monotonic() - began) / REFRESH_PAUSE + 2
+    assert max(loads.values()) <= most, f"{sorted(loads.values())} refreshes, {most:.1f} at most"
+    walk.expect(popover).to_be_visible()
+    walk.expect(field).to_have_value("Being written")
+    assert loads[reading] == loads[writing] == 0, "nothing closes what somebody reads or writes"
+    person.shot("written")
+    person.page = reading
+    person.shot("read")
+    person.page = others[-1]
+    person.shot("another")
+    seconds = time.monotonic() - began
+    note(f"ten tabs, {seconds:.0f} s of events: a tab sent {max(requests.values()) / seconds:.1f} requests a second")
+    person.page = reading
+    popover.locator(".o_cw_popover_close").click()
+    reading.locator(".fc-event", has_text=names[-1]).first.wait_for(timeout=120_000)
+    assert not person.problems
 
 
 def test_an_address_that_microsoft_does_not_accept(site: Site, at_browser):

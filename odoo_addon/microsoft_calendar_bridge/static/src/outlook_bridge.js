@@ -8,15 +8,19 @@ import { CalendarFormController } from "@calendar/views/calendar_form/calendar_f
 import { onMounted, onWillUnmount, status, useState } from "@odoo/owl";
 import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
-import { useDebounced } from "@web/core/utils/timing";
 import { user } from "@web/core/user";
 import { useService } from "@web/core/utils/hooks";
 
 const REFRESH = "microsoft_calendar_bridge/refresh";
 const REFRESH_DELAY = 300;
+const REFRESH_PAUSE = 2000;
 const REFRESH_RETRY = 1000;
 const REFRESH_RETRIES = 600;
 const NOTHING = { reason: false, waiting: 0, mails: 0 };
+
+function sleep(milliseconds) {
+    return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
 
 /**
  * Waits until no popover or dialog is open and no event is dragged, as drawing the calendar again
@@ -28,7 +32,7 @@ async function handsAreFree(goesOn = () => true) {
         if (!goesOn() || retries === REFRESH_RETRIES) {
             return false;
         }
-        await new Promise((resolve) => setTimeout(resolve, REFRESH_RETRY));
+        await sleep(REFRESH_RETRY);
     }
     return true;
 }
@@ -87,31 +91,34 @@ patch(AttendeeCalendarController.prototype, {
         this.outlookAction = useService("action");
         const bus = useService("bus_service");
         let toldEarly = false;
-        let waiting = false;
-        const refresh = useDebounced(async () => {
+        let isPlanned = false;
+        let latest = -Infinity;
+        const refresh = async () => {
             if (status(this) === "new") {
                 toldEarly = true;
                 return;
             }
-            this.loadOutlookAttention();
-            if (waiting) {
-                // The refresh that waits already will show this, too.
+            if (isPlanned) {
+                // The refresh that is planned already will show this, too.
                 return;
             }
-            waiting = true;
+            isPlanned = true;
             try {
+                await sleep(Math.max(REFRESH_DELAY, latest + REFRESH_PAUSE - performance.now()));
                 // If this gives up, the next navigation shows everything.
                 if (!(await handsAreFree(() => status(this) === "mounted"))) {
                     return;
                 }
                 await this.model.loadsEnded();
             } finally {
-                waiting = false;
+                isPlanned = false;
             }
             if (status(this) === "mounted") {
+                latest = performance.now();
+                this.loadOutlookAttention();
                 await this.model.loadWithoutSync();
             }
-        }, REFRESH_DELAY);
+        };
         bus.subscribe(REFRESH, refresh);
         onMounted(() => {
             this.loadOutlookAttention();
