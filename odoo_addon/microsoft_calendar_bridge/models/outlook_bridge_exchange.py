@@ -216,7 +216,7 @@ class OutlookBridgeExchange(models.AbstractModel):
             report["outcome"] = "down" if isinstance(error, BridgeUnavailable) else "refused"
             self._committing(self._note_error, str(error))
             return False
-        existing = self._committing(self._take_answer, answer, changes, sent)
+        is_asked = self._committing(self._take_answer, answer, changes, sent)
         report["state"] = answer.get("state") or {}
         if report["state"].get("quarantined"):
             report["outcome"] = "quarantined"
@@ -229,7 +229,7 @@ class OutlookBridgeExchange(models.AbstractModel):
         progress = bool(answer.get("acked") or answer.get("rejected"))
         return bool(
             settled
-            or existing
+            or is_asked
             or (page and self._has_results())
             or (answer.get("more") and limit and not page)
             or (progress and not outbox._is_empty())
@@ -283,8 +283,9 @@ class OutlookBridgeExchange(models.AbstractModel):
         state._set(last_error=message)
 
     def _take_answer(self, answer, changes, sent):
-        """Stores everything that the answer settles, at once. Returns how many existing events were
-        queued."""
+        """Stores everything that the answer settles, at once. Returns whether the service waits for the
+        next call, as it has asked for existing events. It also waits where there are none: until it
+        knows that, it makes no event in Odoo."""
         state = self.env["outlook.bridge.state"]._get()
         fence = self.env["outlook.bridge.fence"]._get()
         if not fence.last_contact or state.last_error:
@@ -301,15 +302,16 @@ class OutlookBridgeExchange(models.AbstractModel):
         fence._heard(not told.get("quarantined"))
         if told.get("quarantined"):
             # a service in quarantine ignored the results, so they are still to be sent
-            return 0
+            return False
         self.env["outlook.bridge.result"].browse(sent).unlink()
         users, records = answer.get("want_existing") or [], answer.get("want_records") or []
         if not (users or records):
-            return 0
-        queued = outbox._enqueue_existing(users) if users else 0
-        queued += outbox._enqueue_records(records) if records else 0
+            return False
+        if users:
+            outbox._enqueue_existing(users)
+        queued = outbox._enqueue_records(records) if records else 0
         self.env["outlook.bridge.account"]._note_existing([*users, *(record["user_id"] for record in records)])
-        return queued
+        return bool(users or queued)
 
     def _apply(self, part, to_tell, is_last):
         """Applies a part of a page. The last part tells the open pages of all users whom the page concerns,

@@ -319,6 +319,14 @@ class TestExchange(BridgeCase):
             [("snapshot", event.id), ("tombstone", 1_000_000), ("snapshot", recurrence.id), ("tombstone", "gone")],
         )
 
+    def test_who_has_no_existing_events_is_said_at_once(self):
+        """The service makes no event in Odoo before it knows."""
+        self.service.want_existing = [self.ann.id]
+        self.exchange()
+        self.assertFalse(self.service.received)
+        calls = self.service.called("calendar.event", "sync")
+        self.assertEqual([call["kwargs"]["existing_left"] for call in calls], [[], []], "asked, and answered")
+
     def test_existing_left_is_said_by_user(self):
         for user in (self.ann, self.bob):
             self.service.set_account(user)
