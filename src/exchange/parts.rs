@@ -33,6 +33,9 @@ const NOT_TAKEN: &str = "The Outlook bridge could not take over the last change 
 /// as long each time.
 const MOST_ATTEMPTS: i32 = 10;
 
+/// How many results are stored at once: this many meetings are in memory, in several forms.
+const RESULTS_TOGETHER: usize = 50;
+
 /// One change or result that Odoo sends.
 #[derive(Debug)]
 pub enum Item {
@@ -124,7 +127,8 @@ pub fn read(people: &People, request: &SyncRequest) -> (Vec<Item>, Unreadable) {
     (items, unreadable)
 }
 
-/// Stores everything at once. If that fails, the list is halved until the failing item is found.
+/// Stores results in groups, and then all changes at once, as a change may continue the record of
+/// another one. If that fails, the list is halved until the failing item is found.
 ///
 /// # Errors
 /// When Postgres fails as a whole, or nothing at all can be stored.
@@ -138,7 +142,7 @@ pub async fn take_all(
 ) -> anyhow::Result<Settled> {
     let mut settled = Settled::default();
     let (mut failed, mut is_any_taken) = (Vec::new(), false);
-    let mut parts = vec![items];
+    let mut parts = in_parts(items);
     while let Some(mut part) = parts.pop() {
         if part.is_empty() {
             continue;
@@ -186,6 +190,24 @@ pub async fn take_all(
             .push(reject(conn, lock, people, about, &error).await?);
     }
     Ok(settled)
+}
+
+/// Splits items, results first, into parts that are each stored at once. The last part comes first.
+fn in_parts(items: Vec<Item>) -> Vec<Vec<Item>> {
+    let mut parts: Vec<Vec<Item>> = Vec::new();
+    for item in items {
+        let fits = |part: &Vec<Item>| match (&item, part.first()) {
+            (Item::Ack(_), _) => part.len() < RESULTS_TOGETHER,
+            (Item::Change(_), Some(first)) => matches!(first, Item::Change(_)),
+            (Item::Change(_), None) => true,
+        };
+        match parts.last_mut().filter(|part| fits(part)) {
+            Some(part) => part.push(item),
+            None => parts.push(vec![item]),
+        }
+    }
+    parts.reverse();
+    parts
 }
 
 impl Item {
@@ -509,4 +531,35 @@ pub async fn depart_all(
         }
     }
     Ok(effects)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn results_are_stored_in_groups_and_changes_together() {
+        let ack = |id: i64| Item::Ack(serde_json::from_value(json!({"id": id, "result": "gone"})).unwrap());
+        let change = |id: i64| {
+            let row = json!({"id": id, "cause": "save", "uid": 7, "times": {}});
+            let touched = json!({"res_id": id, "rows": [row]});
+            let touched: TouchedRecord = serde_json::from_value(touched).unwrap();
+            Item::Change(Box::new(touched.into_change(&[]).unwrap()))
+        };
+        let items = (1..=120).map(ack).chain((1001..=1150).map(change)).collect();
+        let mut parts = in_parts(items);
+        let (mut sizes, mut ids) = (Vec::new(), Vec::new());
+        while let Some(part) = parts.pop() {
+            sizes.push(part.len());
+            ids.extend(part.iter().map(|item| match item {
+                Item::Ack(ack) => ack.id,
+                Item::Change(change) => change.id,
+            }));
+        }
+        assert_eq!(sizes, [50, 50, 20, 150]);
+        assert!(ids.is_sorted(), "in their order");
+        assert!(in_parts(Vec::new()).is_empty());
+    }
 }
