@@ -50,7 +50,7 @@ use crate::store::{Connection, databases, leases, put_aside, troubles};
 /// The window is renewed when it reaches less far ahead than its days ahead divided by this.
 const RENEW_WINDOW_AT: i64 = 2;
 /// How many meetings one transaction handles if there may be any number.
-const MEETINGS_PER_TRANSACTION: i64 = 200;
+const MEETINGS_PER_TRANSACTION: i64 = 50;
 /// How many forgotten events are requested before they are stored.
 const EVENTS_PER_REQUEST: i64 = 20;
 /// How often meetings are planned in several transactions before they are planned in one, if Odoo
