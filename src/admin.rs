@@ -3,8 +3,6 @@
 pub mod journal;
 pub mod pairing;
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
@@ -27,7 +25,7 @@ use crate::store::journal::{Level, note, said_since};
 use crate::store::leases::{self, Urgency};
 use crate::store::seal::{digest, random_secret};
 use crate::store::text_enum::Stored;
-use crate::store::{Connection, meetings, outbox, registrations as stored, resets, troubles};
+use crate::store::{Connection, outbox, registrations as stored, resets, troubles};
 
 /// The least number of days that Odoo sends, however few days its mailboxes are read for. The
 /// comparison after a new pairing lies inside (`migration::baseline`).
@@ -325,7 +323,6 @@ pub async fn state(
     database_id: Uuid,
 ) -> anyhow::Result<State> {
     let database = databases::by_id(conn, database_id).await?;
-    let waiting = meetings::waiting(conn, database_id).await?;
     let registrations = stored::of_database(conn, database_id).await?;
     let troubles = troubles::of_database(conn, database_id).await?;
     let mut states = Vec::new();
@@ -344,7 +341,7 @@ pub async fn state(
         let problem = registrations::problem_of(&registrations, &account);
         let known = troubles.get(&account.id);
         let standing = known.and_then(|known| trouble::describe_lasting_limit(known, &account));
-        states.push(account_state(&account, problem, progress, standing, &waiting));
+        states.push(account_state(&account, problem, progress, standing));
     }
     Ok(State {
         configured: registrations
@@ -378,13 +375,11 @@ pub async fn state(
 /// * `problem`: what Microsoft rejects about its app registration.
 /// * `progress`: how far its reset is.
 /// * `standing`: a problem that lasts although its runs succeed.
-/// * `waiting`: how many events with guests wait for each user's choice.
 fn account_state(
     account: &Account,
     problem: Option<&str>,
     progress: Option<String>,
     standing: Option<String>,
-    waiting: &BTreeMap<i32, i64>,
 ) -> AccountState {
     let (status, reason) = match account.state {
         SyncState::Stopped => (AccountStatus::Stopped, None),
@@ -413,7 +408,7 @@ fn account_state(
         login: Some(account.login.clone()),
         last_sync: account.last_sync_at.map(OdooTime),
         removals: account.is_braked().then_some(account.brake_removals),
-        waiting: waiting.get(&account.odoo_user_id).copied().unwrap_or_default(),
+        waiting: account.waiting,
         mails: account.mails_held,
         is_reset: account.is_reset(),
     }

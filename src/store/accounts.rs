@@ -63,6 +63,8 @@ pub struct Account {
     pub news_at: Option<DateTime<Utc>>,
     /// Until when the user is expected to look at the calendar.
     pub watched_until: Option<DateTime<Utc>>,
+    /// How many events with guests wait for the user's choice (see [`super::waiting`]).
+    pub waiting: i64,
 }
 
 text_enum! {

@@ -805,24 +805,6 @@ fn is_in_odoo() -> _ {
         .and(m::kept.eq(false))
 }
 
-/// Counts the events with guests that wait for their organizer's choice, by the organizer's id in
-/// Odoo.
-pub async fn waiting(conn: &mut Connection, database_id: Uuid) -> QueryResult<BTreeMap<i32, i64>> {
-    let waiting: Vec<(Option<i32>, i64)> = m::meetings
-        .filter(m::database_id.eq(database_id))
-        .filter(m::guests.eq(Stored(Guests::Waiting)))
-        .filter(is_in_odoo())
-        .filter(m::odoo_active.eq(true))
-        .group_by(m::organizer_id)
-        .select((m::organizer_id, diesel::dsl::count_star()))
-        .load(conn)
-        .await?;
-    let waiting = waiting.into_iter();
-    Ok(waiting
-        .filter_map(|(organizer, events)| Some((organizer?, events)))
-        .collect())
-}
-
 /// Returns the meetings that a user organizes in Odoo and that Outlook does not have, or has
 /// without their guests.
 pub async fn with_guests_apart(

@@ -36,6 +36,7 @@ pub mod target;
 pub mod text_enum;
 pub mod troubles;
 pub mod unit;
+pub mod waiting;
 
 use std::time::Duration;
 

@@ -122,6 +122,7 @@ diesel::table! {
         watched_until -> Nullable<Timestamptz>,
         people_xid -> Xid8,
         urgency -> SmallInt,
+        waiting -> BigInt,
     }
 }
 

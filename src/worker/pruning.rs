@@ -14,8 +14,9 @@ use uuid::Uuid;
 use crate::engine::{Engine, now};
 use crate::planning::people::People;
 use crate::planning::planner::stubs::{over_at, stub_of};
+use crate::store::databases::{self, Database};
 use crate::store::unit::{Dossier, UnitOfWork};
-use crate::store::{Connection, accounts, databases, pruning, stubs, try_lock, unlock};
+use crate::store::{Connection, accounts, pruning, stubs, try_lock, unlock, waiting};
 
 const EVERY: Duration = Duration::from_secs(6 * 3600);
 const AFTER_TROUBLE: Duration = Duration::from_secs(5 * 60);
@@ -71,7 +72,32 @@ pub async fn prune(engine: &Engine) -> anyhow::Result<()> {
     while forget_past(&mut conn, before).await? {
         sleep(BREATH).await;
     }
+    for database in databases::all(&mut conn).await? {
+        recount(&mut conn, &database).await?;
+        sleep(BREATH).await;
+    }
     unlock(&mut conn, pruning::LOCK).await?;
+    Ok(())
+}
+
+/// Corrects the numbers of waiting events. They are wrong only after a mistake, which somebody should
+/// know of.
+async fn recount(conn: &mut Connection, database: &Database) -> anyhow::Result<()> {
+    let wrong = conn
+        .transaction::<_, anyhow::Error, _>(async |conn| {
+            let lock = databases::serialize(conn, database.id).await?;
+            Ok(waiting::recount(conn, &lock).await?)
+        })
+        .await
+        .context("counting the events that wait for a choice")?;
+    for one in wrong {
+        tracing::warn!(
+            database.uuid = %database.uuid,
+            user.id = one.odoo_user_id,
+            waiting = one.waiting,
+            "the number of events that wait for a choice was wrong, and is corrected"
+        );
+    }
     Ok(())
 }
 

@@ -71,6 +71,7 @@ mod tenants;
 mod tls;
 mod tokens;
 mod versions;
+mod waiting;
 mod window;
 mod world;
 mod zones;

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::world::{World, world};
 
 /// Returns a world in which nothing is worked, with its database.
-async fn still() -> (World, Uuid) {
+pub async fn still() -> (World, Uuid) {
     let mut w = world().await;
     w.service.stop_working().await;
     let mut conn = w.service.engine.store.get().await.unwrap();
@@ -52,7 +52,7 @@ async fn compare(conn: &mut AsyncPgConnection, database: Uuid, who: &str) {
 }
 
 #[derive(diesel::QueryableByName)]
-struct Column {
+pub struct Column {
     #[diesel(sql_type = Text)]
     name: String,
     #[diesel(sql_type = Text)]
@@ -62,7 +62,7 @@ struct Column {
 }
 
 /// Reads all columns of accounts that may get another value, so that a new one is tried, too.
-async fn columns(conn: &mut AsyncPgConnection) -> Vec<Column> {
+pub async fn columns(conn: &mut AsyncPgConnection) -> Vec<Column> {
     diesel::sql_query(
         "SELECT column_name::text AS name, data_type::text AS kind, is_nullable = 'YES' AS is_optional
            FROM information_schema.columns
@@ -95,7 +95,8 @@ fn value(rng: &mut StdRng, column: &Column) -> String {
     }
 }
 
-fn change(rng: &mut StdRng, columns: &[Column], database: Uuid) -> String {
+/// Returns a statement that may change accounts or their addresses.
+pub fn change(rng: &mut StdRng, columns: &[Column], database: Uuid) -> String {
     let user = rng.random_range(0..6);
     let account = format!("(SELECT id FROM accounts WHERE odoo_user_id = {user})");
     match rng.random_range(0..12) {
@@ -125,20 +126,31 @@ fn change(rng: &mut StdRng, columns: &[Column], database: Uuid) -> String {
 }
 
 /// A connection that changes accounts.
-struct Writer {
+pub struct Writer {
     conn: Object<AsyncPgConnection>,
     is_open: bool,
     has_savepoint: bool,
 }
 
 impl Writer {
-    async fn end(&mut self, how: &str) {
+    pub async fn of(store: &Store) -> Self {
+        let mut conn = store.get().await.unwrap();
+        // Two of them may want one row, or each other's.
+        conn.batch_execute("SET lock_timeout = '20ms'").await.unwrap();
+        Self {
+            conn,
+            is_open: false,
+            has_savepoint: false,
+        }
+    }
+
+    pub async fn end(&mut self, how: &str) {
         self.conn.batch_execute(how).await.unwrap();
         (self.is_open, self.has_savepoint) = (false, false);
     }
 
-    /// Takes one step; returns it in words.
-    async fn step(&mut self, rng: &mut StdRng, columns: &[Column], database: Uuid) -> String {
+    /// Begins or ends something, or carries out the statement; returns what was done in words.
+    pub async fn step(&mut self, rng: &mut StdRng, statement: String) -> String {
         let chance: f64 = rng.random();
         if self.is_open && chance < 0.3 {
             let how = if chance < 0.15 { "COMMIT" } else { "ROLLBACK" };
@@ -159,7 +171,6 @@ impl Writer {
             self.conn.batch_execute("BEGIN").await.unwrap();
             self.is_open = true;
         }
-        let statement = change(rng, columns, database);
         let done = self.conn.batch_execute(&statement).await;
         if done.is_err() && self.is_open {
             self.end("ROLLBACK").await;
@@ -175,14 +186,7 @@ async fn what_is_cached_is_what_is_stored() {
     let mut observer = store.get().await.unwrap();
     let mut writers = Vec::new();
     for _ in 0..3 {
-        let mut conn = store.get().await.unwrap();
-        // Two of them may want one row, or each other's.
-        conn.batch_execute("SET lock_timeout = '20ms'").await.unwrap();
-        writers.push(Writer {
-            conn,
-            is_open: false,
-            has_savepoint: false,
-        });
+        writers.push(Writer::of(store).await);
     }
     let columns = columns(&mut observer).await;
     let mut rng = StdRng::seed_from_u64(0);
@@ -198,7 +202,8 @@ async fn what_is_cached_is_what_is_stored() {
         let mut steps = Vec::new();
         for _ in 0..50 {
             let number = rng.random_range(0..writers.len());
-            let step = writers[number].step(&mut rng, &columns, database).await;
+            let statement = change(&mut rng, &columns, database);
+            let step = writers[number].step(&mut rng, statement).await;
             carried_out += usize::from(step.ends_with("Ok(())"));
             steps.push(format!("{number}: {step}"));
             let said = |who: &str| format!("{who} after seed {seed}:\n{}", steps.join("\n"));
@@ -262,7 +267,8 @@ async fn planning_reads_nobody_it_knows() {
         assert_eq!(known(&mut conn, database).await.persons().count(), users);
         // A plan for few rows may scan both tables of three.
         let few = if users == 3 { 6 } else { 3 };
-        assert!(cost(&mut conn, database).await <= few, "with {users} users");
+        let read = cost(&mut conn, database).await;
+        assert!(read <= few, "{read} rows with {users} users");
         conn.batch_execute(
             "UPDATE accounts SET last_sync_at = now(), lease_beats = lease_beats + 1, access_token = 'x'",
         )
