@@ -2,35 +2,26 @@
 
 pub mod journal;
 pub mod pairing;
+pub mod state;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
-use uuid::Uuid;
 
 use crate::auth::registrations::{self, Entered};
 use crate::calendar::merge::Policy;
-use crate::engine::{self, Engine, LONGEST_AHEAD, LONGEST_BACK, health, now};
-use crate::guards::brake;
-use crate::mailbox::trouble;
+use crate::engine::{Engine, LONGEST_AHEAD, LONGEST_BACK, now};
 use crate::odoo::OdooError;
-use crate::odoo::exchange::{AccountState, AccountStatus, State};
 use crate::odoo::time::OdooTime;
-use crate::reset;
-use crate::store::accounts::{self, Account, SyncState};
+use crate::store::Connection;
+use crate::store::accounts;
 use crate::store::databases::{self, Database, Settings};
 use crate::store::journal::{Level, note, said_since};
 use crate::store::leases::{self, Urgency};
 use crate::store::seal::{digest, random_secret};
 use crate::store::text_enum::Stored;
-use crate::store::{Connection, outbox, registrations as stored, resets, troubles};
-
-/// The least number of days that Odoo sends, however few days its mailboxes are read for. The
-/// comparison after a new pairing lies inside (`migration::baseline`).
-const LEAST_TOLD_BACK: i64 = 365;
-const LEAST_TOLD_AHEAD: i64 = 730;
 
 /// The largest value of `sent_back`, in days: a century.
 const LONGEST_SENT_BACK: i32 = 36_500;
@@ -308,112 +299,6 @@ pub async fn set_values(
     Ok(())
 }
 
-/// Returns how many days Odoo sends: those that its mailboxes are read for, and at least `least`.
-fn told(own: Option<i32>, configured: i64, least: i64) -> i64 {
-    own.map_or(configured, i64::from).max(least)
-}
-
-/// Returns what the add-on caches.
-///
-/// # Errors
-/// When Postgres fails.
-pub async fn state(
-    conn: &mut Connection,
-    configured: &engine::Settings,
-    database_id: Uuid,
-) -> anyhow::Result<State> {
-    let database = databases::by_id(conn, database_id).await?;
-    let registrations = stored::of_database(conn, database_id).await?;
-    let troubles = troubles::of_database(conn, database_id).await?;
-    let mut states = Vec::new();
-    for account in accounts::of_database(conn, database_id).await? {
-        let progress = match account.resetting {
-            true => {
-                let left = outbox::standing(conn, account.id).await?;
-                let reset = resets::of_account(conn, account.id).await?;
-                Some(reset::progress(
-                    left,
-                    reset.map_or(left, |reset| reset.total.into()),
-                ))
-            }
-            false => None,
-        };
-        let problem = registrations::problem_of(&registrations, &account);
-        let known = troubles.get(&account.id);
-        let standing = known.and_then(|known| trouble::describe_lasting_limit(known, &account));
-        states.push(account_state(&account, problem, progress, standing));
-    }
-    Ok(State {
-        configured: registrations
-            .iter()
-            .any(|row| row.company_id.is_none() && !row.retired && row.is_complete()),
-        paused: database.paused,
-        quarantined: database.shut_out(),
-        redirect_uri: database.redirect_uri(),
-        policy: database.policy.0,
-        brake_over: database.brake_over,
-        brake_percent: database.brake_percent,
-        mail_budget: database.mail_budget,
-        others_outside: database.others_outside,
-        mails_an_hour: database.mails_an_hour,
-        days_back: database.days_back.unwrap_or_default(),
-        days_ahead: database.days_ahead.unwrap_or_default(),
-        told_back: told(database.days_back, configured.days_back, LEAST_TOLD_BACK),
-        told_ahead: told(database.days_ahead, configured.days_ahead, LEAST_TOLD_AHEAD),
-        sent_back: database.sent_back.unwrap_or_default(),
-        created_from: database.created_from.map(OdooTime),
-        problem: health::problem(&database),
-        signals: true,
-        notify_problem: database.notify_problem,
-        registrations: registrations::states(&registrations),
-        accounts: states,
-    })
-}
-
-/// Returns the state of an account.
-///
-/// * `problem`: what Microsoft rejects about its app registration.
-/// * `progress`: how far its reset is.
-/// * `standing`: a problem that lasts although its runs succeed.
-fn account_state(
-    account: &Account,
-    problem: Option<&str>,
-    progress: Option<String>,
-    standing: Option<String>,
-) -> AccountState {
-    let (status, reason) = match account.state {
-        SyncState::Stopped => (AccountStatus::Stopped, None),
-        SyncState::NeedAuth => (AccountStatus::NeedAuth, account.reason.clone()),
-        SyncState::Active if progress.is_some() => {
-            let words = [progress.as_deref(), problem.or(account.reason.as_deref())];
-            (
-                AccountStatus::Resetting,
-                Some(words.into_iter().flatten().collect::<Vec<_>>().join(" ")),
-            )
-        }
-        SyncState::Active if account.is_braked() => (AccountStatus::Attention, brake::words(account)),
-        SyncState::Active => match problem
-            .or(account.reason.as_deref())
-            .map(str::to_owned)
-            .or(standing)
-        {
-            Some(words) => (AccountStatus::Attention, Some(words)),
-            None => (AccountStatus::Active, None),
-        },
-    };
-    AccountState {
-        user_id: account.odoo_user_id,
-        status,
-        reason,
-        login: Some(account.login.clone()),
-        last_sync: account.last_sync_at.map(OdooTime),
-        removals: account.is_braked().then_some(account.brake_removals),
-        waiting: account.waiting,
-        mails: account.mails_held,
-        is_reset: account.is_reset(),
-    }
-}
-
 /// Checks Odoo's own address: an http(s) origin, with an optional path.
 fn clean_base_url(text: &str) -> Result<String, OdooError> {
     let bad = || {
@@ -435,23 +320,6 @@ fn clean_base_url(text: &str) -> Result<String, OdooError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn odoo_tells_of_the_days_that_mailboxes_are_read_for_and_a_year_at_least() {
-        for (own, configured, expected) in [
-            (None, 365, 365),
-            (None, 30, 365),
-            (None, 700, 700),
-            (Some(30), 700, 365),
-            (Some(800), 365, 800),
-        ] {
-            assert_eq!(
-                told(own, configured, LEAST_TOLD_BACK),
-                expected,
-                "{own:?} {configured}"
-            );
-        }
-    }
 
     #[test]
     fn base_urls_are_http_origins() {

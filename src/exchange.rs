@@ -90,6 +90,7 @@ async fn carry_out(
     request: SyncRequest,
 ) -> Result<SyncAnswer, OdooError> {
     let started = now();
+    let known = request.state_tag.as_deref();
     let mut runs = engine.runs.subscribe();
     look_at_descriptions(database, &request).await;
     let taken = {
@@ -107,7 +108,7 @@ async fn carry_out(
         effects,
     } = taken
     else {
-        return nothing_taken(engine, database).await;
+        return nothing_taken(engine, database, known).await;
     };
     engine.wake(&effects, request.user_id, database).await?;
     if let Some(user_id) = request.user_id.filter(|_| request.wait_ms > 0) {
@@ -141,7 +142,7 @@ async fn carry_out(
         .await?;
     let sent = i64::try_from(changes.len()).unwrap_or(i64::MAX);
     let owes_more = outbox::owes_odoo_more_than(&mut conn, database.id, sent).await?;
-    let state = crate::admin::state(&mut conn, &engine.settings, database.id).await?;
+    let state = crate::admin::state::state(&mut conn, &engine.settings, database.id, known).await?;
     let more = !state.paused && owes_more;
     Ok(SyncAnswer {
         acked,
@@ -203,9 +204,13 @@ impl Clocks {
     }
 }
 
-async fn nothing_taken(engine: &Engine, database: &Database) -> Result<SyncAnswer, OdooError> {
+async fn nothing_taken(
+    engine: &Engine,
+    database: &Database,
+    known: Option<&str>,
+) -> Result<SyncAnswer, OdooError> {
     let mut conn = engine.store.get().await?;
-    let state = crate::admin::state(&mut conn, &engine.settings, database.id).await?;
+    let state = crate::admin::state::state(&mut conn, &engine.settings, database.id, known).await?;
     Ok(SyncAnswer {
         acked: Vec::new(),
         rejected: Vec::new(),

@@ -182,7 +182,7 @@ pub async fn status(opened: &Opened, configured: &Settings) -> anyhow::Result<()
             "{} ({}) · {paired} · {}",
             database.name, database.base_url, database.uuid
         );
-        let state = admin::state(&mut conn, configured, database.id)
+        let state = admin::state::state(&mut conn, configured, database.id, None)
             .await
             .map_err(|e| anyhow::anyhow!("{e}"))?;
         if now() - database.heard_at > leases::HEARD_FOR && database.key_hash.is_some() {

@@ -54,6 +54,9 @@ pub struct SyncRequest {
     /// The number of the call since the pairing. A call that a later one has overtaken is outdated.
     #[serde(default)]
     pub call: i64,
+    /// The `tag` of the [`State`] that Odoo has. An add-on that sends none gets all accounts.
+    #[serde(default)]
+    pub state_tag: Option<String>,
 }
 
 /// A record that exists and was put aside in Odoo, so that its content is not sent.
@@ -456,6 +459,11 @@ pub struct WantedRecord {
 /// What the add-on caches about its database.
 #[derive(Debug, Serialize)]
 pub struct State {
+    /// Names this state in the next request; `None` if it is about one user only.
+    pub tag: Option<String>,
+    /// Whether `accounts` has only those that changed since the state that the request names. All
+    /// others are as they were.
+    pub partial: bool,
     pub configured: bool,
     pub paused: bool,
     pub quarantined: Option<String>,

@@ -34,6 +34,7 @@ pub mod stubs;
 pub mod subscriptions;
 pub mod target;
 pub mod text_enum;
+pub mod told;
 pub mod troubles;
 pub mod unit;
 pub mod waiting;

@@ -44,6 +44,19 @@ pub struct Xid(u64);
 impl Xid {
     /// Is below all transactions.
     pub const NONE: Self = Self(0);
+
+    pub fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// Returns the number after it.
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
 }
 
 impl FromSql<Xid8, Pg> for Xid {
@@ -288,6 +301,8 @@ pub fn is_continuous(origin: &Origin, connection: u64) -> bool {
 pub(super) async fn forget_other_clusters(conn: &mut Connection) -> QueryResult<()> {
     for statement in [
         "UPDATE accounts SET people_xid = '0' WHERE people_xid >= pg_snapshot_xmax(pg_current_snapshot())",
+        "UPDATE accounts SET state_xid = '0' WHERE state_xid >= pg_snapshot_xmax(pg_current_snapshot())",
+        "UPDATE registrations SET state_xid = '0' WHERE state_xid >= pg_snapshot_xmax(pg_current_snapshot())",
         "UPDATE databases SET people_epoch = '0' WHERE people_epoch >= pg_snapshot_xmax(pg_current_snapshot())",
     ] {
         diesel::sql_query(statement).execute(conn).await?;

@@ -47,6 +47,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::people::Xid8;
+
     registrations (id) {
         id -> BigInt,
         database_id -> Uuid,
@@ -57,6 +60,7 @@ diesel::table! {
         secret_expires_on -> Nullable<Date>,
         problem -> Nullable<Text>,
         retired -> Bool,
+        state_xid -> Xid8,
     }
 }
 
@@ -123,6 +127,7 @@ diesel::table! {
         people_xid -> Xid8,
         urgency -> SmallInt,
         waiting -> BigInt,
+        state_xid -> Xid8,
     }
 }
 

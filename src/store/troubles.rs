@@ -1,12 +1,9 @@
 //! What the runs of a mailbox remember about failures.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
-use uuid::Uuid;
 
 use super::schema::account_addresses as told;
 use super::schema::accounts;
@@ -38,17 +35,6 @@ pub async fn of(conn: &mut Connection, account_id: i64) -> QueryResult<Troubles>
         .await
         .optional()?;
     Ok(known.unwrap_or_default())
-}
-
-/// Returns the troubles of a database's mailboxes, of those that have any.
-pub async fn of_database(conn: &mut Connection, database_id: Uuid) -> QueryResult<BTreeMap<i64, Troubles>> {
-    let known: Vec<(i64, Troubles)> = dsl::troubles
-        .inner_join(accounts::table.on(troubles::account_id.eq(accounts::id)))
-        .filter(accounts::database_id.eq(database_id))
-        .select((dsl::account_id, Troubles::as_select()))
-        .load(conn)
-        .await?;
-    Ok(known.into_iter().collect())
 }
 
 /// Stores the claims that Microsoft wants a token to prove.

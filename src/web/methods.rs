@@ -126,11 +126,24 @@ macro_rules! method_with_state {
 
 async fn state(engine: &Engine, caller: &Caller) -> Result<State, OdooError> {
     let mut conn = engine.store.get().await?;
-    Ok(admin::state(&mut conn, &engine.settings, caller.database.id).await?)
+    Ok(admin::state::state(&mut conn, &engine.settings, caller.database.id, None).await?)
+}
+
+async fn state_of(engine: &Engine, caller: &Caller, user_id: i32) -> Result<State, OdooError> {
+    let mut conn = engine.store.get().await?;
+    Ok(admin::state::state_of(&mut conn, &engine.settings, caller.database.id, user_id).await?)
 }
 
 #[derive(Deserialize)]
 struct NoArguments {}
+
+/// The keyword arguments of `outlook.bridge.status`.
+#[derive(Deserialize)]
+struct StatusRequest {
+    /// The only user whose account is wanted; all if absent.
+    #[serde(default)]
+    user_id: Option<i32>,
+}
 
 /// What Microsoft sends to the address for notifications (resource type
 /// *changeNotificationCollection*).
@@ -201,7 +214,12 @@ impl Methods {
         method!(
             module,
             "outlook.bridge.status",
-            |engine, caller, _arguments: NoArguments| { state(&engine, caller).await? }
+            |engine, caller, about: StatusRequest| {
+                match about.user_id {
+                    Some(user_id) => state_of(&engine, caller, user_id).await?,
+                    None => state(&engine, caller).await?,
+                }
+            }
         );
         method!(
             module,

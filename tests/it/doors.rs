@@ -253,6 +253,7 @@ fn settled(mut state: Value) -> Value {
     for account in state["accounts"].as_array_mut().expect("accounts") {
         account["last_sync"] = Value::Null;
     }
+    state["tag"] = Value::Null;
     state
 }
 

@@ -70,6 +70,7 @@ mod syncing;
 mod tenants;
 mod tls;
 mod tokens;
+mod told;
 mod versions;
 mod waiting;
 mod window;

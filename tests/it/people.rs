@@ -67,7 +67,7 @@ pub async fn columns(conn: &mut AsyncPgConnection) -> Vec<Column> {
         "SELECT column_name::text AS name, data_type::text AS kind, is_nullable = 'YES' AS is_optional
            FROM information_schema.columns
           WHERE table_schema = 'public' AND table_name = 'accounts'
-            AND column_name NOT IN ('id', 'database_id', 'registration_id', 'people_xid')",
+            AND column_name NOT IN ('id', 'database_id', 'registration_id', 'people_xid', 'state_xid')",
     )
     .load(conn)
     .await

@@ -1,6 +1,6 @@
 //! The exchange: what Odoo sends, and how it applies the answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -59,6 +59,7 @@ impl Odoo {
         let kwargs = json!({"nonce": self.nonce, "next_nonce": next, "changes": changes, "acks": self.results, "actors": self.savers,
             "user_id": self.waiting, "limit": 50, "wait_ms": self.wait_ms, "now": self.now(), "departed": self.departed,
             "existing_left": self.existing_left, "call": self.calls,
+            "state_tag": self.state["tag"],
             "untold": self.untold.values().collect::<Vec<_>>()});
         self.call(service, 1, "calendar.event", "sync", kwargs).await
     }
@@ -93,10 +94,25 @@ impl Odoo {
         change
     }
 
+    /// Keeps a state; one of changed accounts replaces only those.
+    fn keep_state(&mut self, mut told: Value) {
+        if told["partial"] == true {
+            let changed = told["accounts"].take();
+            let changed = changed.as_array().expect("accounts").iter();
+            let known = self.state["accounts"].as_array().into_iter().flatten();
+            let all: BTreeMap<i64, Value> = known
+                .chain(changed)
+                .map(|account| (account["user_id"].as_i64().expect("an id"), account.clone()))
+                .collect();
+            told["accounts"] = all.into_values().collect();
+        }
+        self.state = told;
+    }
+
     /// Applies an answer as the add-on does, in its own transaction.
     pub fn take(&mut self, answer: &Value) {
         self.nonce = self.pending_nonce.take().expect("a nonce");
-        self.state = answer["state"].clone();
+        self.keep_state(answer["state"].clone());
         let acked: BTreeSet<i64> = answer["acked"]
             .as_array()
             .expect("acked")

@@ -1,0 +1,13 @@
+DROP TRIGGER accounts_note_left ON accounts;
+DROP TRIGGER registrations_note_state ON registrations;
+ALTER TABLE registrations DROP COLUMN state_xid;
+DROP TRIGGER troubles_note_end ON troubles;
+DROP TRIGGER troubles_note_change ON troubles;
+DROP TRIGGER troubles_note_begin ON troubles;
+DROP FUNCTION note_trouble;
+DROP TRIGGER accounts_note_window ON accounts;
+DROP FUNCTION note_window;
+DROP TRIGGER accounts_note_state ON accounts;
+DROP FUNCTION note_state;
+ALTER TABLE accounts DROP COLUMN state_xid;
+DROP INDEX accounts_resetting;
