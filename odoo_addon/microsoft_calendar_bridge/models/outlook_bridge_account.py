@@ -1,7 +1,9 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-from odoo import api, fields, models
+import time
+
+from odoo import api, fields, models, tools
 from odoo.tools import SQL
 
 CONNECTED = ("active", "attention")
@@ -10,6 +12,8 @@ TROUBLED = ("attention", "need_auth", "resetting")
 # What the service sends about an account beside its status.
 TOLD = ("reason", "login", "last_sync", "removals", "waiting", "mails", "is_reset")
 STATUSES = "microsoft_calendar_bridge.statuses"
+# How long nobody may notice that a user was archived by other means than Odoo's own.
+DEPARTURE_SECONDS = 600
 
 
 class OutlookBridgeAccount(models.Model):
@@ -19,7 +23,12 @@ class OutlookBridgeAccount(models.Model):
     _description = "Outlook Bridge Account"
     _rec_name = "user_id"
 
-    user_id = fields.Many2one("res.users", required=True, readonly=True, ondelete="cascade")
+    user_id = fields.Many2one(
+        "res.users", readonly=True, index=True, ondelete="set null", help="Empty once the user was deleted in Odoo."
+    )
+    told_user_id = fields.Integer(
+        compute="_compute_told_user_id", store=True, help="The id that the user has, or had, in Odoo."
+    )
     status = fields.Selection(
         [
             ("none", "Never connected"),
@@ -49,7 +58,13 @@ class OutlookBridgeAccount(models.Model):
     )
     restarted_at = fields.Datetime(readonly=True, help="The user pressed the Outlook button and waits.")
 
-    _user_unique = models.UniqueIndex("(user_id)")
+    _told_user_unique = models.UniqueIndex("(told_user_id)")
+    _restarted_index = models.Index("(restarted_at) WHERE restarted_at IS NOT NULL")
+
+    @api.depends("user_id")
+    def _compute_told_user_id(self):
+        for account in self:
+            account.told_user_id = account.user_id.id or account.told_user_id
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -65,7 +80,8 @@ class OutlookBridgeAccount(models.Model):
         return result
 
     def _refresh_page(self):
-        self.user_id._bus_send("microsoft_calendar_bridge/refresh", {})
+        if self.user_id:
+            self.user_id._bus_send("microsoft_calendar_bridge/refresh", {})
 
     def unlink(self):
         self._forget_statuses()
@@ -111,16 +127,18 @@ class OutlookBridgeAccount(models.Model):
 
     @api.model
     def _make(self, user_id):
-        """Creates the row of a user who has none. If the job and the page after a sign-in both
-        create it, the later one meets a serialization conflict, which Odoo retries, and not a
-        violated constraint."""
+        """Creates the row of a user who has none; the user may be deleted. If the job and the page
+        after a sign-in both create it, the later one meets a serialization conflict, which Odoo
+        retries, and not a violated constraint."""
         self._forget_statuses()
         [(account,)] = self.env.execute_query(
             SQL(
                 """
-                INSERT INTO outlook_bridge_account (user_id, status, create_uid, create_date, write_uid, write_date)
-                VALUES (%(user)s, 'none', %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC')
-                ON CONFLICT (user_id) DO UPDATE SET write_date = EXCLUDED.write_date
+                INSERT INTO outlook_bridge_account
+                    (user_id, told_user_id, status, create_uid, create_date, write_uid, write_date)
+                VALUES ((SELECT id FROM res_users WHERE id = %(user)s), %(user)s, 'none',
+                        %(uid)s, now() AT TIME ZONE 'UTC', %(uid)s, now() AT TIME ZONE 'UTC')
+                ON CONFLICT (told_user_id) DO UPDATE SET write_date = EXCLUDED.write_date
                 RETURNING id
                 """,
                 user=user_id,
@@ -137,17 +155,19 @@ class OutlookBridgeAccount(models.Model):
             account.status = status
 
     @api.model
-    def _store(self, accounts):
-        """Writes what the service says to the table. Rows that are up to date are not touched."""
-        known = {account.user_id.id: account for account in self.sudo().search([])}
-        users = self.env["res.users"].sudo().browse(account["user_id"] for account in accounts).exists()
+    def _store(self, accounts, partial=False):
+        """Writes what the service says to the table. Rows that are up to date are not touched, and
+        of a ``partial`` state none that it does not name."""
+        if partial and not accounts:
+            return
+        domain = [("told_user_id", "in", [values["user_id"] for values in accounts])] if partial else []
+        known = {account.told_user_id: account for account in self.sudo().search(domain)}
         statuses = dict(self._fields["status"].selection)
         for values in accounts:
-            if values["user_id"] not in users._ids:
+            account = known.pop(values["user_id"], None) or self._make(values["user_id"])
+            if not account.user_id:
+                # the service does not know yet that the user was deleted
                 continue
-            account = known.pop(values["user_id"], None)
-            if account is None:
-                account = self._make(values["user_id"])
             values = {
                 "status": values.get("status") if values.get("status") in statuses else "attention",
                 **{name: values.get(name) or False for name in TOLD},
@@ -155,7 +175,9 @@ class OutlookBridgeAccount(models.Model):
             }
             if changed := {name: value for name, value in values.items() if (account[name] or False) != value}:
                 account.write(changed)
-        for account in known.values():
+        gone = self.sudo().union(*known.values())
+        gone.filtered(lambda account: not account.user_id).unlink()
+        for account in gone.exists():
             if account.status != "none":
                 account.write({"status": "none", **dict.fromkeys(TOLD, False)})
 
@@ -169,18 +191,25 @@ class OutlookBridgeAccount(models.Model):
     def _departed(self):
         """Users whom the service still knows and who were archived or deleted, or are not internal
         any more. They are found by the present state, so that none is missed, however they left."""
-        archived = self.sudo().search(
+        archived = self.sudo().browse(self._find_archived(int(time.time() / DEPARTURE_SECONDS))).exists()
+        archived = archived.filtered(lambda account: account.status in (*CONNECTED, "stopped", "resetting"))
+        deleted = self.sudo().search([("user_id", "=", False)], order="told_user_id")
+        return [
+            *({"user_id": account.user_id.id, "deleted": False} for account in archived if account.user_id),
+            *({"user_id": account.told_user_id, "deleted": True} for account in deleted),
+        ]
+
+    @api.model
+    @tools.ormcache("period")
+    def _find_archived(self, period):
+        """Returns the ids of the accounts of users who left. Odoo clears its caches when it archives
+        users or changes their groups, so that an exchange need not look at all of them."""
+        return self.sudo().search(
             [
                 *("|", ("user_id.active", "=", False), ("user_id.share", "=", True)),
                 ("status", "in", (*CONNECTED, "stopped", "resetting")),
             ]
-        )
-        told = self.env["outlook.bridge.state"]._get()._said()["users"]
-        deleted = set(told) - set(self.env["res.users"].sudo().browse(told).exists()._ids)
-        return [
-            *({"user_id": account.user_id.id, "deleted": False} for account in archived),
-            *({"user_id": user, "deleted": True} for user in sorted(deleted)),
-        ]
+        )._ids
 
     def action_review_removals(self):
         self.ensure_one()

@@ -187,6 +187,7 @@ class OutlookBridgeExchange(models.AbstractModel):
         rows = [row["id"] for change in changes for row in change["rows"]]
         results = self.env["outlook.bridge.result"]._to_tell(2 * PAGE)
         sent = results.ids
+        tag = self.env["outlook.bridge.state"]._get()._said()["tag"]
         request = {
             "nonce": nonce,
             "next_nonce": next_nonce,
@@ -201,6 +202,7 @@ class OutlookBridgeExchange(models.AbstractModel):
             "departed": self.env["outlook.bridge.account"]._departed(),
             "existing_left": outbox._existing_left(rows),
             "untold": outbox._untold(),
+            "state_tag": tag,
         }
         # hold no database locks while the service works
         self.env.cr.commit()  # pylint: disable=invalid-commit
@@ -216,7 +218,7 @@ class OutlookBridgeExchange(models.AbstractModel):
             report["outcome"] = "down" if isinstance(error, BridgeUnavailable) else "refused"
             self._committing(self._note_error, str(error))
             return False
-        is_asked = self._committing(self._take_answer, answer, changes, sent)
+        is_asked = self._committing(self._take_answer, answer, changes, sent, tag)
         report["state"] = answer.get("state") or {}
         if report["state"].get("quarantined"):
             report["outcome"] = "quarantined"
@@ -282,7 +284,7 @@ class OutlookBridgeExchange(models.AbstractModel):
         log("Exchange with the Outlook bridge: %s", message)
         state._set(last_error=message)
 
-    def _take_answer(self, answer, changes, sent):
+    def _take_answer(self, answer, changes, sent, tag):
         """Stores everything that the answer settles, at once. Returns whether the service waits for the
         next call, as it has asked for existing events. It also waits where there are none: until it
         knows that, it makes no event in Odoo."""
@@ -291,7 +293,7 @@ class OutlookBridgeExchange(models.AbstractModel):
         if not fence.last_contact or state.last_error:
             _logger.info("The Outlook bridge answers")
         told = answer.get("state") or {}
-        state._store(told)
+        state._store(told, tag)
         outbox = self.env["outlook.bridge.outbox"]
         told_by = {row["id"]: change for change in changes for row in change["rows"]}
         outbox._acknowledge([row for row in answer.get("acked") or [] if row in told_by])

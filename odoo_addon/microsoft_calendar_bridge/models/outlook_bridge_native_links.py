@@ -393,5 +393,6 @@ class OutlookBridgeNativeLinks(models.AbstractModel):
     @api.model
     def _known_until(self):
         """``{user id: when the mailbox was last read}``."""
-        accounts = self.env["outlook.bridge.account"].sudo().search([("last_sync", "!=", False)])
+        known = [("last_sync", "!=", False), ("user_id", "!=", False)]
+        accounts = self.env["outlook.bridge.account"].sudo().search(known)
         return {str(account.user_id.id): fields.Datetime.to_string(account.last_sync) for account in accounts}

@@ -636,8 +636,10 @@ class OutlookBridgeOutbox(models.Model):
                      WHERE cause = 'existing' AND rejected IS NULL AND retry_at > %(now)s
                 )
                 SELECT account.user_id FROM outlook_bridge_account account
-                 WHERE account.existing_until >= (SELECT id FROM next)
-                    OR EXISTS (
+                 WHERE account.user_id IS NOT NULL
+                   AND (EXISTS (SELECT FROM next) OR EXISTS (SELECT FROM deferred))
+                   AND (account.existing_until >= (SELECT id FROM next)
+                     OR EXISTS (
                         SELECT FROM deferred
                           LEFT JOIN calendar_recurrence series
                                  ON deferred.res_model = 'calendar.recurrence' AND series.id = deferred.res_id
@@ -645,7 +647,7 @@ class OutlookBridgeOutbox(models.Model):
                                  ON guest.event_id = COALESCE(series.base_event_id, deferred.res_id)
                           LEFT JOIN res_users reader ON reader.partner_id = guest.partner_id
                          WHERE deferred.id <= account.existing_until
-                           AND account.user_id IN (deferred.acting_uid, reader.id))
+                           AND account.user_id IN (deferred.acting_uid, reader.id)))
                  ORDER BY account.user_id
                 """,
                 # one time for the whole query, so that a row counts either as waiting or not

@@ -229,10 +229,13 @@ class OutlookBridgePairing(models.AbstractModel):
         work = self.env["outlook.bridge.work"]
         heard = answers = True
         try:
-            client._call("outlook.bridge", "status", timeout=QUICK)
+            answer = client._call("outlook.bridge", "status", timeout=QUICK)
         except UserError as error:
             heard, answers = not isinstance(error, BridgeUnavailable), False
         state = self.env["outlook.bridge.state"]._get()
+        if answers:
+            # has the present times of the last syncs
+            state._store(answer)
         # after a restore, the database and its service know different records
         ask = ["ask"] if answers and not state._said()["quarantined"] else []
         state._set(is_incomplete=not ask)

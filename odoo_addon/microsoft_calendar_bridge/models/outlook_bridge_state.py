@@ -16,7 +16,8 @@ SILENT = {
     **dict.fromkeys(("days_back", "days_ahead", "sent_back"), 0),
     "told_back": 365,
     "told_ahead": 730,
-    **dict.fromkeys(("registrations", "users"), ()),
+    "registrations": (),
+    "tag": None,
 }
 ROW = "microsoft_calendar_bridge.state"
 
@@ -55,20 +56,24 @@ class OutlookBridgeState(models.Model):
             self.write(changed)
 
     def _said(self):
-        """Returns the service's ``State``. Accounts have a table of their own, so only ``users`` is
-        here; some of them may be deleted in Odoo."""
+        """Returns the service's ``State`` without its accounts, which have a table of their own."""
         said = {**SILENT, **(self.told or {})}
         return said if said["policy"] in dict(POLICIES) else {**said, "policy": SILENT["policy"]}
 
-    def _store(self, answer):
-        """Stores a ``State`` of the service."""
-        registrations = self.env["outlook.bridge.registration"]
-        registrations._tell_of_problems(self._said()["registrations"], answer.get("registrations") or [])
+    def _store(self, answer, tag=None):
+        """Stores a ``State`` of the service. ``tag`` is the one that the request named."""
+        said = self._said()
+        self.env["outlook.bridge.registration"]._tell_of_problems(
+            said["registrations"], answer.get("registrations") or []
+        )
         # a momentary problem is not stored: a page that shows it asks for it
-        told = {name: value for name, value in answer.items() if name not in ("accounts", "problem")}
-        accounts = answer.get("accounts") or []
-        self._set(told={**told, "users": sorted(account["user_id"] for account in accounts)}, last_error=False)
-        self.env["outlook.bridge.account"]._store(accounts)
+        told = {name: value for name, value in answer.items() if name not in ("accounts", "partial", "problem")}
+        partial = bool(answer.get("partial"))
+        if partial and (tag != said["tag"] or not answer.get("tag")):
+            # its other accounts are those of another state than is stored here
+            told["tag"] = said["tag"]
+        self._set(told=told, last_error=False)
+        self.env["outlook.bridge.account"]._store(answer.get("accounts") or [], partial=partial)
 
     def _forget(self):
         """Resets to the state before the first pairing."""

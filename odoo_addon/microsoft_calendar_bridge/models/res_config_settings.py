@@ -216,7 +216,8 @@ class ResConfigSettings(models.TransientModel):
     @api.model
     def _outlook_bridge_known(self):
         """Returns the last state of the service, in its own format."""
-        accounts = self.env["outlook.bridge.account"].sudo().search([("status", "!=", "none")])
+        known = [("status", "!=", "none"), ("user_id", "!=", False)]
+        accounts = self.env["outlook.bridge.account"].sudo().search(known)
         return {
             **self.env["outlook.bridge.state"]._get()._said(),
             "last_contact": self.env["outlook.bridge.fence"]._get().last_contact,

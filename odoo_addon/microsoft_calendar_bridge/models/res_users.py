@@ -47,7 +47,7 @@ class ResUsers(models.Model):
         "Mails Waiting for a Yes", compute="_compute_outlook_bridge", groups="base.group_system"
     )
     outlook_bridge_last_sync = fields.Datetime(
-        "Last Outlook Synchronization", compute="_compute_outlook_bridge", groups="base.group_system"
+        "Last Outlook Synchronization", compute="_compute_outlook_bridge_last_sync", groups="base.group_system"
     )
 
     @property
@@ -67,8 +67,26 @@ class ResUsers(models.Model):
         for user in self:
             account = accounts.get(user.id, self.env["outlook.bridge.account"])
             user.outlook_bridge_status = account.status or "none"
-            for name in ("reason", "login", "waiting", "mails", "last_sync"):
+            for name in ("reason", "login", "waiting", "mails"):
                 user[f"outlook_bridge_{name}"] = account[name]
+
+    def _compute_outlook_bridge_last_sync(self):
+        """The service does not tell each sync, so a user's form asks it. Where it does not answer at
+        once, and in a list of users, the time is the one that it told last."""
+        accounts = self.env["outlook.bridge.account"]._of(self) if self._is_bridged() else {}
+        for user in self:
+            user.outlook_bridge_last_sync = accounts[user.id].last_sync if user.id in accounts else False
+        client = self.env["outlook.bridge.client"]
+        if len(self) != 1 or self.id not in accounts or client._recently_down():
+            return
+        try:
+            answer = client._call("outlook.bridge", "status", user_id=self.id, timeout=QUICK)
+        except UserError as error:
+            _logger.info("The last synchronization of user %s is not known: %s", self.id, error)
+            return
+        for account in answer.get("accounts") or []:
+            if account["user_id"] == self.id:
+                self.outlook_bridge_last_sync = fields.Datetime.to_datetime(account["last_sync"] or False)
 
     @api.model
     def _is_bridged(self):

@@ -118,6 +118,8 @@ class FakeService:
             "created_from": None,
             "accounts": [],
         }
+        # what was said of the accounts, by the number that is its tag
+        self.told = []
         self.departed = []
         # Microsoft's change notifications that the add-on passed on
         self.notified = []
@@ -224,8 +226,27 @@ class FakeService:
         page = self.stock_links[after : after + 2]
         return {"links": copy.deepcopy(page), "next": after + 2 if len(self.stock_links) > after + 2 else None}
 
-    def do_status(self):
-        return copy.deepcopy(self.state)
+    def do_status(self, user_id=None):
+        """Returns the state with a tag, or the one of a single user."""
+        state = copy.deepcopy(self.state)
+        accounts = {account["user_id"]: account for account in state["accounts"]}
+        if user_id is not None:
+            own = [accounts[user_id]] if user_id in accounts else []
+            return {**state, "tag": None, "partial": True, "accounts": own}
+        if self.told and self.told[-1] == accounts:
+            self.told.pop()
+        self.told.append(copy.deepcopy(accounts))
+        return {**state, "tag": str(len(self.told)), "partial": False}
+
+    def state_since(self, tag):
+        """Returns the state with those accounts only that changed since the one with the tag."""
+        known = self.told[int(tag) - 1] if tag and int(tag) <= len(self.told) else None
+        state = self.do_status()
+        present = {account["user_id"]: account for account in state["accounts"]}
+        if known is None or known.keys() - present.keys():
+            return state
+        changed = [account for user, account in present.items() if known.get(user) != account]
+        return {**state, "partial": True, "accounts": changed}
 
     def do_journal(self, user_id, res_id, limit, key=None):
         lines = [
@@ -341,6 +362,7 @@ class FakeService:
         departed,
         existing_left,
         untold,
+        state_tag,
     ):
         pair = (nonce, next_nonce)
         if nonce == self.nonce:
@@ -353,7 +375,7 @@ class FakeService:
                 "more": False,
                 "want_existing": [],
                 "want_records": [],
-                "state": {**self.do_status(), "quarantined": "This database was copied."},
+                "state": {**self.state_since(state_tag), "quarantined": "This database was copied."},
             }
         self.departed += departed
         gone = {user["user_id"] for user in departed if user["deleted"]}
@@ -389,7 +411,7 @@ class FakeService:
             "more": self.more,
             "want_existing": wanted,
             "want_records": records,
-            "state": self.do_status(),
+            "state": self.state_since(state_tag),
         }
 
 

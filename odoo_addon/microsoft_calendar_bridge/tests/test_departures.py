@@ -1,13 +1,17 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import time
 from unittest.mock import patch
 
 from odoo.tests import tagged
 
 from odoo.addons.base.models.ir_cron import IrCron
+from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_account import DEPARTURE_SECONDS
 
 from .common import BridgeCase
+
+ACCOUNT = "odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_account"
 
 
 @tagged("post_install", "-at_install")
@@ -43,9 +47,12 @@ class TestDepartures(BridgeCase):
         self.assertEqual(len(self.service.departed), 1)
 
     def test_archived_behind_our_back(self):
+        self.exchange()
         self.env.cr.execute("UPDATE res_users SET active = false WHERE id = %s", [self.ann.id])
         self.env.invalidate_all()
-        self.exchange()
+        with patch(f"{ACCOUNT}.time") as later:
+            later.time.return_value = time.time() + DEPARTURE_SECONDS
+            self.exchange()
         self.assertEqual(self.service.departed, [{"user_id": self.ann.id, "deleted": False}])
 
     def test_deleted(self):
@@ -57,6 +64,23 @@ class TestDepartures(BridgeCase):
         self.exchange()
         self.assertEqual(len(self.service.departed), 1, "told once")
         self.assertEqual(self.bob._outlook_bridge_status(), "active")
+        self.assertFalse(self.env["outlook.bridge.account"].search([("user_id", "=", False)]))
+
+    def test_portal_user(self):
+        self.exchange()
+        self.ann.group_ids = self.env.ref("base.group_portal")
+        self.exchange()
+        self.assertEqual(self.service.departed, [{"user_id": self.ann.id, "deleted": False}])
+
+    def test_deleted_by_another_program(self):
+        ann = self.ann.id
+        self.exchange()
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE outlook_bridge_account SET user_id = NULL WHERE user_id = %s", [ann])
+        self.env.invalidate_all()
+        self.exchange()
+        self.assertEqual(self.service.departed, [{"user_id": ann, "deleted": True}])
+        self.assertFalse(self.env["outlook.bridge.account"].search([("user_id", "=", False)]))
 
     def test_deleted_behind_our_back(self):
         # the service still knows a user who does not exist here

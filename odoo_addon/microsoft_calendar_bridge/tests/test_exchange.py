@@ -145,6 +145,50 @@ class TestExchange(BridgeCase):
         self.assertEqual(self.exchange()["outcome"], "done")
         self.assertFalse(self.state._said()["quarantined"] or self.rows(event))
 
+    def test_only_accounts_that_changed(self):
+        self.service.set_account(self.bob)
+        self.exchange()
+        said = self.state._said()["tag"]
+        self.service.set_account(self.bob, "stopped")
+        accounts = self.env["outlook.bridge.account"]
+        with patch.object(type(accounts), "_make", side_effect=AssertionError("both are known")):
+            report = self.exchange()
+        self.assertEqual([account["user_id"] for account in report["state"]["accounts"]], [self.bob.id])
+        self.assertEqual(self.service.called("calendar.event", "sync")[-1]["kwargs"]["state_tag"], said)
+        statuses = [user._outlook_bridge_status() for user in (self.ann, self.bob)]
+        self.assertEqual(statuses, ["active", "stopped"])
+        self.assertNotEqual(self.state._said()["tag"], said)
+
+    def test_all_accounts(self):
+        self.service.set_account(self.bob)
+        self.exchange()
+        # the service does not know the tag any more
+        self.service.told.clear()
+        self.service.state["accounts"].pop()
+        self.assertFalse(self.exchange()["state"]["partial"])
+        statuses = [user._outlook_bridge_status() for user in (self.ann, self.bob)]
+        self.assertEqual(statuses, ["active", "none"])
+
+    def test_state_that_was_stored_meanwhile(self):
+        """A partial state is about the state that the request named."""
+        self.service.set_account(self.bob)
+        self.say(tag="older")
+        [changed] = [told for told in self.service.state["accounts"] if told["user_id"] == self.bob.id]
+        answer = {**self.service.state, "partial": True, "accounts": [{**changed, "status": "stopped"}]}
+        for asked, told, kept in (("named", "newer", "older"), ("older", None, "older"), ("older", "newer", "newer")):
+            self.state._store({**answer, "tag": told}, asked)
+            self.assertEqual(self.state._said()["tag"], kept)
+            self.assertEqual(self.bob._outlook_bridge_status(), "stopped")
+            self.assertEqual(self.ann._outlook_bridge_status(), "active")
+
+    def test_service_without_tags(self):
+        """An earlier service tells all accounts each time."""
+        self.say(tag=None)
+        answer = {name: value for name, value in self.service.state.items() if name != "accounts"}
+        self.state._store({**answer, "accounts": []}, None)
+        self.assertEqual(self.ann._outlook_bridge_status(), "none")
+        self.assertFalse(self.state._said()["tag"])
+
     def test_news_are_applied_and_acknowledged(self):
         self.service.pages = [[self.news(1), self.news(2)]]
         with patch.object(self.registry["res.users"], "_bus_send") as sent:

@@ -15,6 +15,7 @@ from .common import BridgeCase
 # How many more statements a save may cost while paired: the outbox row and the job's trigger.
 EXTRA = 3
 FEW, MANY = 5, 25
+ACCOUNT = "odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_account"
 
 
 @tagged("post_install", "-at_install")
@@ -209,6 +210,65 @@ class TestStatements(BridgeCase):
         few = self.counted(pull, self.new_events(FEW))
         many = self.counted(pull, self.new_events(4 * MANY))
         self.assertLess(many - few, MANY)
+
+    # exchanges
+
+    def connect(self, count):
+        """Makes so many users more, and lets the service say that they are connected."""
+        partners = self.env["res.partner"].create([{"name": f"User {number}"} for number in range(count)])
+        self.env.flush_all()
+        columns = self.env.execute_query(
+            SQL(
+                """
+                SELECT column_name FROM information_schema.columns WHERE table_name = 'res_users'
+                   AND table_schema = current_schema AND column_name NOT IN ('id', 'login', 'partner_id')
+                """
+            )
+        )
+        columns = SQL(", ").join(SQL.identifier(name) for (name,) in columns)
+        users = self.env.execute_query(
+            SQL(
+                """
+                INSERT INTO res_users (login, partner_id, %(columns)s)
+                SELECT 'user' || partner, partner, %(columns)s FROM res_users, unnest(%(partners)s) AS partner
+                 WHERE id = %(like)s RETURNING id
+                """,
+                columns=columns,
+                partners=partners.ids,
+                like=self.ann.id,
+            )
+        )
+        for (user,) in users:
+            self.service.set_account(self.env["res.users"].browse(user))
+
+    def rows_read(self):
+        """Returns how many accounts and users this transaction has read so far."""
+        [(rows,)] = self.env.execute_query(
+            SQL(
+                """
+                SELECT sum(seq_tup_read + COALESCE(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables
+                 WHERE relname IN ('outlook_bridge_account', 'res_users')
+                """
+            )
+        )
+        return rows
+
+    def test_nothing_new_with_1000_accounts(self):
+        counts, rows = [], []
+        with patch(f"{ACCOUNT}.time") as now:
+            # nobody is looked for again who left unnoticed
+            now.time.return_value = 0
+            for more in (2, 997):
+                self.connect(more)
+                self.env.cr.execute("ANALYZE outlook_bridge_account, res_users")
+                for _ in range(2):
+                    self.exchange()
+                before = self.rows_read()
+                counts.append(self.counted(self.exchange))
+                rows.append(self.rows_read() - before)
+        self.assertEqual(self.env["outlook.bridge.account"].search_count([("status", "=", "active")]), 1000)
+        self.assertEqual(counts[0], counts[1])
+        self.assertLess(rows[1], 50, f"with few accounts {rows[0]}")
 
     # reads
 

@@ -296,7 +296,11 @@ class TestUsers(BridgeCase):
         self.assertNotIn(admin.id, accounts._of(admin))
         with db_connect(self.env.cr.dbname).cursor() as job:
             job.execute(
-                "INSERT INTO outlook_bridge_account (user_id, status) VALUES (%s, 'active') RETURNING id", [admin.id]
+                """
+                INSERT INTO outlook_bridge_account (user_id, told_user_id, status) VALUES (%s, %s, 'active')
+                RETURNING id
+                """,
+                [admin.id, admin.id],
             )
             [(made,)] = job.fetchall()
             job.commit()
@@ -314,3 +318,19 @@ class TestUsers(BridgeCase):
         self.service.set_account(admin, "active")
         accounts._store(self.service.state["accounts"])
         self.assertEqual(accounts._of(admin)[admin.id].status, "active")
+
+    def test_last_sync(self):
+        """The service is asked for the present time, and the last one known is shown while it is down."""
+        told = "2026-11-22 10:00:00"
+        self.assertEqual(str(self.env["outlook.bridge.account"]._of(self.ann)[self.ann.id].last_sync), told)
+        self.service.set_account(self.ann, last_sync="2026-11-22 11:00:00")
+        ann = self.ann.with_user(self.admin)
+        self.assertEqual(str(ann.outlook_bridge_last_sync), "2026-11-22 11:00:00")
+        self.env.invalidate_all()
+        self.service.calls.clear()
+        both = (ann + self.bob.with_user(self.admin)).mapped("outlook_bridge_last_sync")
+        self.assertEqual([str(time) for time in both], [told, "False"])
+        self.assertFalse(self.service.calls, "nobody is asked about a list of users")
+        self.env.invalidate_all()
+        self.service.down = True
+        self.assertEqual(str(ann.outlook_bridge_last_sync), told)

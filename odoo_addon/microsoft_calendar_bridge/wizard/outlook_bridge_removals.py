@@ -33,7 +33,7 @@ class OutlookBridgeRemovals(models.TransientModel):
         if not self.env["outlook.bridge.client"]._is_paired():
             raise UserError(self.env._("Odoo is not paired with an Outlook bridge."))
         self.env["res.users"]._outlook_bridge_tell("outlook.bridge", "status")
-        waiting = self.env["outlook.bridge.account"].search([("removals", ">", 0)])
+        waiting = self.env["outlook.bridge.account"].search([("removals", ">", 0), ("user_id", "!=", False)])
         if not waiting:
             return notification(self.env._("Nothing waits for an answer any more."), kind="info", then=RELOAD)
         if len(waiting) == 1:

@@ -47,6 +47,7 @@ class Odoo(Database):
         self._next_id = 1
         self._records: dict[int, dict[str, Any]] = {}
         self._results: list[dict[str, Any]] = []
+        self._state_tag: str | None = None
         # The add-on's exchanges do not overlap either.
         self._exchanging = asyncio.Lock()
 
@@ -119,11 +120,13 @@ class Odoo(Database):
                 departed=[],
                 limit=200,
                 now=odoo_time(datetime.now(UTC)),
+                state_tag=self._state_tag,
             )
             seconds = time.perf_counter() - began
             if answer["state"]["quarantined"]:
                 raise RuntimeError(f"quarantined: {answer['state']['quarantined']}")
             self.nonce, self._next_nonce = self._next_nonce, ""
+            self._state_tag = answer["state"]["tag"]
             self._results = [self._apply(told) for told in answer["changes"]]
             return Exchanged(seconds, answer)
 
