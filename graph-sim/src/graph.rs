@@ -77,8 +77,10 @@ fn finish(
             spoil(body, &subject, property, nonsense);
         }
     }
+    let (time, took) = (Utc::now(), begun.elapsed());
     sim.log(Logline {
-        time: Utc::now(),
+        time,
+        begun: time - took,
         method: call.method.clone(),
         path: quiet(&call.url),
         status: reply.status,
@@ -87,7 +89,7 @@ fn finish(
         client_request_id: call.header("client-request-id").map(str::to_owned),
         prefer: call.header("prefer").map(str::to_owned),
         if_match: call.header("if-match").map(str::to_owned),
-        duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         fault: note,
     });
     reply

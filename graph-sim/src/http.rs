@@ -225,8 +225,10 @@ pub(crate) async fn serve(req: HttpRequest, body: web::Bytes, sim: web::Data<Arc
 }
 
 fn line(method: &str, path: &str, status: u16, mailbox: Option<String>, begun: Instant) -> Logline {
+    let (time, took) = (chrono::Utc::now(), begun.elapsed());
     Logline {
-        time: chrono::Utc::now(),
+        time,
+        begun: time - took,
         method: method.to_owned(),
         path: path.to_owned(),
         status,
@@ -235,7 +237,7 @@ fn line(method: &str, path: &str, status: u16, mailbox: Option<String>, begun: I
         client_request_id: None,
         prefer: None,
         if_match: None,
-        duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         fault: None,
     }
 }

@@ -71,4 +71,4 @@ mod values;
 mod windows;
 
 pub use server::{Options, Running, StartError, start};
-pub use sim::Sim;
+pub use sim::{LOG_LENGTH, Sim};

@@ -29,6 +29,9 @@ struct Arguments {
     /// Rows of a delta page where the client asks for no size.
     #[arg(long)]
     delta_page_size: Option<usize>,
+    /// How many requests the log keeps.
+    #[arg(long, default_value_t = graph_sim::LOG_LENGTH)]
+    log_length: usize,
     /// How Microsoft behaves where that is uncertain: `documented`, `reported` (as without it), or `mixed:<seed>`.
     #[arg(long, env = "GRAPH_SIM_CLIMATE")]
     climate: Option<Climate>,
@@ -98,6 +101,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         state: arguments.state,
         redirect_uris: arguments.redirect_uris,
         delta_page_size: arguments.delta_page_size,
+        log_length: arguments.log_length,
         climate: arguments.climate,
         schema: arguments.schema,
         tls,

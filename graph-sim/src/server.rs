@@ -5,7 +5,7 @@ use crate::contract::{Contract, ContractError};
 use crate::http::serve;
 use crate::notifications;
 use crate::seed::{self, SeedError};
-use crate::sim::Sim;
+use crate::sim::{LOG_LENGTH, Sim};
 use crate::state::World;
 use crate::tls::{Tls, TlsError};
 use actix_web::dev::ServerHandle;
@@ -27,6 +27,8 @@ pub struct Options {
     pub state: Option<PathBuf>,
     pub redirect_uris: Vec<String>,
     pub delta_page_size: Option<usize>,
+    /// How many requests the log keeps.
+    pub log_length: usize,
     /// The switches to begin with; `None`: those of the state or the seed.
     pub climate: Option<Climate>,
     /// Microsoft's schema (CSDL); with it, every request and answer is checked against it, which takes time.
@@ -44,6 +46,7 @@ impl Default for Options {
             state: None,
             redirect_uris: Vec::new(),
             delta_page_size: None,
+            log_length: LOG_LENGTH,
             climate: None,
             schema: None,
             tls: None,
@@ -160,7 +163,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let schema = options.schema.as_deref();
     let contract = schema.map(Contract::load).transpose()?;
-    let sim = Arc::new(Sim::new(world(&options)?, contract));
+    let sim = Sim::new(world(&options)?, contract).with_log_length(options.log_length);
+    let sim = Arc::new(sim);
     let failed = |e| StartError::Listen(options.listen.clone(), e);
     let listener = TcpListener::bind(&options.listen).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;

@@ -6,14 +6,15 @@ use crate::state::{Logline, World};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many requests the log keeps.
-const LOG_LENGTH: usize = 20_000;
+/// How many requests the log keeps, unless an option says otherwise.
+pub const LOG_LENGTH: usize = 20_000;
 
 /// The world and what surrounds it.
 pub struct Sim {
     world: Mutex<World>,
     changed: tokio::sync::Notify,
     pub(crate) courier: Courier,
+    log_length: usize,
     /// Where a schema was given.
     pub contract: Option<Contract>,
 }
@@ -25,8 +26,16 @@ impl Sim {
             world: Mutex::new(world),
             changed: tokio::sync::Notify::new(),
             courier: Courier::default(),
+            log_length: LOG_LENGTH,
             contract,
         }
+    }
+
+    /// Sets how many requests the log keeps; none is kept as one.
+    #[must_use]
+    pub fn with_log_length(mut self, length: usize) -> Self {
+        self.log_length = length.max(1);
+        self
     }
 
     /// A panic elsewhere must not take the simulator down with it.
@@ -43,7 +52,7 @@ impl Sim {
         self.changed.notified().await;
     }
 
-    /// Adds a line to the request log, which keeps the latest 20,000.
+    /// Adds a line to the request log, which forgets the oldest where it is full.
     pub fn log(&self, line: Logline) {
         tracing::debug!(
             method = line.method,
@@ -52,7 +61,7 @@ impl Sim {
             "request"
         );
         let mut world = self.world();
-        if world.requests.len() >= LOG_LENGTH {
+        while world.requests.len() >= self.log_length {
             world.requests.pop_front();
         }
         world.requests.push_back(line);

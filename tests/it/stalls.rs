@@ -112,11 +112,10 @@ impl Load {
             else {
                 continue;
             };
-            let end: DateTime<Utc> = line["time"]
-                .as_str()
-                .and_then(|t| t.parse().ok())
-                .expect("a time");
-            let begin = end - TimeDelta::milliseconds(line["duration_ms"].as_i64().expect("ms"));
+            let at = |name: &str| -> DateTime<Utc> {
+                line[name].as_str().and_then(|t| t.parse().ok()).expect("a time")
+            };
+            let (begin, end) = (at("begun"), at("time"));
             let what = format!("{} {} {}", line["method"], line["path"], line["time"]);
             by_mailbox
                 .entry(mailbox.to_owned())
@@ -128,7 +127,6 @@ impl Load {
             requests.sort();
             assert!(requests.len() > 20, "{mailbox}: {}", requests.len());
             for pair in requests.windows(2) {
-                // Durations are logged in whole milliseconds.
                 let overlap = pair[0].1 - pair[1].0;
                 assert!(
                     overlap <= TimeDelta::milliseconds(2),

@@ -65,7 +65,11 @@ pub struct Mail {
 /// A line of the request log, without secrets and bodies.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Logline {
+    /// When it was answered.
     pub time: DateTime<Utc>,
+    /// When it came, to the microsecond.
+    #[serde(default)]
+    pub begun: DateTime<Utc>,
     pub method: String,
     pub path: String,
     pub status: u16,

@@ -1,4 +1,5 @@
 use crate::common::*;
+use chrono::{DateTime, Utc};
 use graph_sim::Options;
 use serde_json::{Value, json};
 
@@ -88,6 +89,37 @@ async fn new_people_and_apps() {
     assert!(w.find(ANN, "Bulk 5").await.is_some());
     w.sim("PUT", "/state", dump).await.is(204);
     assert!(w.find(ANN, "Bulk 5").await.is_none());
+}
+
+#[tokio::test]
+async fn the_log_is_as_long_as_was_asked_and_says_when_requests_came() {
+    let options = Options {
+        log_length: 3,
+        ..Options::default()
+    };
+    let w = world_with(options).await;
+    let token = w.tokens(ANN).await;
+    let me = Me {
+        world: &w,
+        token: token["access_token"].as_str().unwrap().to_owned(),
+    };
+    let slow = json!({"path": "/me/calendar", "latency_ms": 40});
+    w.sim("POST", "/faults", slow).await.is(200);
+    for _ in 0..5 {
+        me.get("/me/calendar").await.is(200);
+    }
+    let log = w.sim("GET", "/requests", Value::Null).await.is(200).body;
+    let lines = log["value"].as_array().unwrap();
+    assert_eq!(lines.len(), 3);
+    for pair in lines.windows(2) {
+        let at =
+            |line: &Value, name: &str| -> DateTime<Utc> { line[name].as_str().unwrap().parse().unwrap() };
+        assert!(at(&pair[0], "begun") < at(&pair[0], "time"));
+        assert!(
+            at(&pair[0], "time") < at(&pair[1], "begun"),
+            "one after the other"
+        );
+    }
 }
 
 #[tokio::test]
