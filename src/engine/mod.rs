@@ -79,7 +79,7 @@ pub struct Engine {
     pub settings: Settings,
     /// Where Microsoft sends notifications of changes.
     pub notifications: Notifications,
-    /// Identifies this process in leases.
+    /// Identifies this process in leases, and in the ids of its requests to Graph.
     pub process: Uuid,
     /// Notified when there may be a mailbox to work.
     pub work: Arc<Notify>,
@@ -100,10 +100,11 @@ impl Engine {
         settings: Settings,
     ) -> Self {
         let (runs, _) = broadcast::channel(256);
+        let process = Uuid::new_v4();
         Self {
             store,
             sealer,
-            graph,
+            graph: graph.of_process(process),
             login,
             http,
             odoo,
@@ -112,7 +113,7 @@ impl Engine {
             pokes: Pokes::default(),
             settings,
             notifications: Notifications::Off,
-            process: Uuid::new_v4(),
+            process,
             work: Arc::new(Notify::new()),
             elsewhere: Arc::new(Notify::new()),
             runs,

@@ -26,6 +26,7 @@ mod endings;
 mod erasing;
 mod file_sizes;
 mod findings;
+mod fleet;
 mod front_door;
 mod gone;
 mod growth;

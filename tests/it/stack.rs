@@ -95,6 +95,11 @@ impl Drop for Kept {
 impl Stack {
     /// Makes a new empty database, and a simulator with the demo's people and no events.
     pub async fn start() -> Self {
+        Self::start_with(graph_sim::LOG_LENGTH).await
+    }
+
+    /// Starts with a simulator whose log keeps so many requests.
+    pub async fn start_with(log_length: usize) -> Self {
         let admin_url = std::env::var("TEST_DATABASE_URL")
             .expect("TEST_DATABASE_URL must name a throw-away Postgres: run the tests with 'make test'");
         let name = format!("it_{}", uuid::Uuid::new_v4().simple());
@@ -108,6 +113,7 @@ impl Stack {
         let options = Options {
             redirect_uris: vec![format!("{ODOO_URL}/microsoft_account/authentication")],
             schema: graph_sim::contract::schema_for_tests(Path::new(env!("CARGO_MANIFEST_DIR"))),
+            log_length,
             ..Options::default()
         };
         let sim = graph_sim::start(options).await.expect("the simulator starts");

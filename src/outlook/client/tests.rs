@@ -133,6 +133,33 @@ async fn a_token_stays_with_graph() {
 }
 
 #[tokio::test]
+async fn requests_name_the_process_and_themselves() {
+    let (server, client) = graph().await;
+    always(&server, json_of(json!({}))).await;
+    let process = uuid::Uuid::new_v4();
+    let client = client.of_process(process);
+    for _ in 0..2 {
+        let _read = client.me(&token()).await;
+    }
+    let ids: Vec<uuid::Uuid> = server
+        .received_requests()
+        .await
+        .unwrap()
+        .iter()
+        .map(|request| {
+            request.headers["client-request-id"]
+                .to_str()
+                .unwrap()
+                .parse()
+                .unwrap()
+        })
+        .collect();
+    assert!(ids.len() >= 2);
+    assert!(ids.iter().all(|id| id.as_u64_pair().0 == process.as_u64_pair().0));
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[tokio::test]
 async fn a_dead_link_means_to_start_anew() {
     for response in [
         error(410, "SyncStateNotFound"),

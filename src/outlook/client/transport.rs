@@ -43,6 +43,8 @@ pub struct GraphClient {
     pub(super) http: reqwest::Client,
     pub(super) base: Url,
     pub(super) page_size: u16,
+    /// The first half of the ids of its requests.
+    pub(super) sender: u64,
     /// Microsoft's clock minus ours, in milliseconds.
     pub(super) offset: Arc<AtomicI64>,
 }
@@ -75,6 +77,7 @@ impl GraphClient {
             http,
             base,
             page_size: PAGE_SIZE,
+            sender: Uuid::new_v4().as_u64_pair().0,
             offset: Arc::default(),
         }
     }
@@ -84,6 +87,18 @@ impl GraphClient {
     pub fn with_page_size(mut self, rows: u16) -> Self {
         self.page_size = rows.max(1);
         self
+    }
+
+    /// Gives its requests ids (`client-request-id`) that begin as the id of this process, so that
+    /// Microsoft's log tells the processes apart.
+    #[must_use]
+    pub fn of_process(mut self, process: Uuid) -> Self {
+        self.sender = process.as_u64_pair().0;
+        self
+    }
+
+    fn request_id(&self) -> Uuid {
+        Uuid::from_u64_pair(self.sender, Uuid::new_v4().as_u64_pair().1)
     }
 
     /// Returns whether Graph is called over TLS, as Microsoft's is. A stand-in for tests need not be.
@@ -212,7 +227,7 @@ impl GraphClient {
             .request(call.method.clone(), call.url.clone())
             .bearer_auth(token.expose_secret())
             .header(PREFER, &call.prefer)
-            .header("client-request-id", Uuid::new_v4().to_string());
+            .header("client-request-id", self.request_id().to_string());
         if let Some(key) = &call.if_match {
             let value = HeaderValue::from_str(key).map_err(|_| {
                 GraphError::invalid_request("BadChangeKey", "a change key that cannot be sent")

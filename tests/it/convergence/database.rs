@@ -9,22 +9,22 @@ use super::world::World;
 impl World {
     /// Returns users whose mailbox had no successful run since then, or has pending changes.
     pub(super) async fn late(&self, since: chrono::DateTime<chrono::Utc>) -> Vec<i64> {
-        let mut conn = self.store.get().await.expect("Postgres");
-        let mut late = Vec::new();
-        for database in databases::all(&mut conn).await.expect("databases") {
-            for account in accounts::of_database(&mut conn, database.id)
-                .await
-                .expect("accounts")
-            {
-                let owed = outbox::outlook_owed(&mut conn, account.id)
-                    .await
-                    .expect("a count");
-                if owed > 0 || account.last_sync_at.is_none_or(|at| at < since) {
-                    late.push(i64::from(account.odoo_user_id));
-                }
-            }
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            user: i64,
         }
-        late
+        let mut conn = self.store.get().await.expect("Postgres");
+        let rows: Vec<Row> = diesel::sql_query(
+            "SELECT odoo_user_id::bigint AS user FROM accounts
+             WHERE last_sync_at IS NULL OR last_sync_at < $1
+                OR EXISTS (SELECT FROM outlook_outbox o WHERE o.account_id = accounts.id)",
+        )
+        .bind::<diesel::sql_types::Timestamptz, _>(since)
+        .load(&mut conn)
+        .await
+        .expect("accounts");
+        rows.into_iter().map(|row| row.user).collect()
     }
 
     /// Returns the number of pending changes to both sides.

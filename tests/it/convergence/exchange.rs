@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::event::Deed;
 use super::operations::Exchange;
@@ -16,6 +17,9 @@ use crate::stack::{CLIENT_ID, CLIENT_SECRET};
 /// does not end.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// How long Odoo waits for an answer.
+const CALL: Duration = Duration::from_secs(10);
+
 fn next_of<'s>(services: &'s [Process], calls: &mut usize) -> &'s Process {
     *calls += 1;
     &services[*calls % services.len()]
@@ -27,8 +31,11 @@ impl World {
         if let Some(answer) = self.held.take() {
             self.odoo.take(&answer);
         }
+        if self.services.is_empty() {
+            return;
+        }
         let service = next_of(&self.services, &mut self.calls);
-        let Ok(answer) = self.odoo.hand_over(service).await else {
+        let Ok(Ok(answer)) = timeout(CALL, self.odoo.hand_over(service)).await else {
             return;
         };
         match exchange {

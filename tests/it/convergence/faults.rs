@@ -6,6 +6,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use serde_json::{Value, json};
 
+use super::operations::PEOPLE;
 use super::people::USERS;
 
 #[derive(Clone, Debug)]
@@ -33,7 +34,7 @@ pub enum Trouble {
 }
 
 pub fn draw(rng: &mut StdRng) -> Trouble {
-    let (user, person) = *USERS.choose(rng).expect("a user");
+    let (user, person) = *USERS[..PEOPLE].choose(rng).expect("a user");
     match rng.random_range(0..26) {
         0 => Trouble::ForgetDelta(person),
         1 => Trouble::ExpireTokens(person),

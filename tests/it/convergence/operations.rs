@@ -7,12 +7,15 @@ use rand::{Rng, SeedableRng};
 
 use super::facts::{Field, Values, timed, whole_days};
 use super::faults::{self, Trouble};
-use super::people::{Answer, CARLA, DROPPED, OUTSIDERS, Side, USERS, address_of};
+use super::people::{Answer, DROPPED, OUTSIDERS, Side, USERS, address_of};
 use super::series_script;
-use crate::stack::{ANN, BEN};
 
-/// How many processes of the service run at once, on one Postgres.
+/// How many processes of the service run at once, on one Postgres, unless a world has more.
 pub const PROCESSES: usize = 2;
+/// How many people use the calendars of a world, unless it has more.
+pub const PEOPLE: usize = 3;
+/// How many of the latest events and series people mostly act on, so that edits of the same meet.
+const LATEST: (usize, usize) = (8, 4);
 
 /// One action of a person. The index of an existing event is a wish: the action applies to the
 /// first possible event from there on.
@@ -123,11 +126,21 @@ pub struct Script {
     events: usize,
     series: usize,
     texts: usize,
+    people: usize,
+    /// How many of the latest events and series people mostly act on.
+    latest: (usize, usize),
 }
 
 impl Script {
     pub fn new(seed: u64, today: NaiveDate) -> Self {
+        Self::of(seed, today, PEOPLE, LATEST)
+    }
+
+    /// The script of so many people, who mostly act on so many of the latest events and series.
+    pub fn of(seed: u64, today: NaiveDate, people: usize, latest: (usize, usize)) -> Self {
         Self {
+            people,
+            latest,
             rng: StdRng::seed_from_u64(seed),
             today,
             events: 0,
@@ -194,7 +207,8 @@ impl Script {
         }
     }
 
-    fn act(&mut self) -> Step {
+    /// Returns one more act.
+    pub fn act(&mut self) -> Step {
         if self.rng.random_bool(0.25) {
             return self.act_on_series();
         }
@@ -257,9 +271,8 @@ impl Script {
                 }
             }
         };
-        // Mostly the latest events, so that edits of the same event meet.
         let from = if self.rng.random_bool(0.8) {
-            self.events.saturating_sub(8)
+            self.events.saturating_sub(self.latest.0)
         } else {
             0
         };
@@ -277,10 +290,9 @@ impl Script {
             act,
             series_script::Act::Create { .. } | series_script::Act::Split { .. }
         ));
-        // Mostly the latest series.
         let wish = self
             .rng
-            .random_range(self.series.saturating_sub(4)..self.series.max(1));
+            .random_range(self.series.saturating_sub(self.latest.1)..self.series.max(1));
         Step::Series { wish, act }
     }
 
@@ -318,11 +330,15 @@ impl Script {
     }
 
     fn user(&mut self) -> i64 {
-        self.pick(&USERS).0
+        self.pick(&USERS[..self.people]).0
     }
 
     fn somebody(&mut self) -> &'static str {
-        self.pick(&[ANN, BEN, CARLA, OUTSIDERS[0], OUTSIDERS[1]])
+        let one = self.rng.random_range(0..self.people + OUTSIDERS.len());
+        match USERS[..self.people].get(one) {
+            Some((_, address)) => address,
+            None => OUTSIDERS[one - self.people],
+        }
     }
 
     fn anybody(&mut self) -> &'static str {

@@ -1,11 +1,19 @@
 //! The people of a convergence run, their addresses, and the two sides on which they act.
 
+use std::sync::LazyLock;
+
 use crate::stack::{ANN, BEN};
 
 pub const CARLA: &str = "carla@contoso.example";
 
-/// Odoo's users, who are all connected to their mailboxes.
-pub const USERS: [(i64, &str); 3] = [(7, ANN), (8, BEN), (9, CARLA)];
+/// Odoo's users, who are all connected to their mailboxes: in each world so many of the first.
+pub static USERS: LazyLock<Vec<(i64, &str)>> = LazyLock::new(|| {
+    let more = (10..10 + MOST_MORE).map(|user| (user, &*format!("user{user}@contoso.example").leak()));
+    [(7, ANN), (8, BEN), (9, CARLA)].into_iter().chain(more).collect()
+});
+
+/// How many users there can be besides the first three.
+const MOST_MORE: i64 = 197;
 
 pub(super) const OUTSIDERS: [&str; 2] = ["zoe@outside.example", "yan@outside.example"];
 

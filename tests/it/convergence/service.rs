@@ -15,7 +15,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_outlook-bridge");
 /// The master key: this byte in hex, repeated.
 const KEY: &str = "11";
 /// How many lines of the log are kept for the report of a failure.
-const LINES: usize = 4000;
+const LINES: usize = 40_000;
 
 pub type Log = Arc<Mutex<Vec<String>>>;
 

@@ -11,6 +11,7 @@ use super::operations::PROCESSES;
 use super::people::{Side, address_of};
 use super::service::Process;
 use super::shown::id_of;
+use super::steps::program_of;
 use super::world::World;
 use crate::odoo::next_second;
 use crate::stack::CLIENT_ID;
@@ -70,7 +71,13 @@ impl World {
              WHERE left(lease_id::text, 18) = left('{id}', 18)"
         ))
         .await;
-        self.services.push(Process::start(&self.stack, &self.log).await);
+        let started = self.start_process().await;
+        self.services.push(started);
+    }
+
+    async fn start_process(&self) -> Process {
+        let program = program_of(&self.stack, self.public_url.as_deref());
+        Process::spawn(program, &self.log).await
     }
 
     async fn stop_all(&mut self) {
@@ -84,7 +91,8 @@ impl World {
         self.run_sql("UPDATE accounts SET lease_id = NULL, next_run_at = now() WHERE lease_id IS NOT NULL")
             .await;
         for _ in 0..PROCESSES {
-            self.services.push(Process::start(&self.stack, &self.log).await);
+            let started = self.start_process().await;
+            self.services.push(started);
         }
     }
 

@@ -23,8 +23,12 @@ pub struct World {
     pub series: Vec<Series>,
     pub store: Store,
     /// The processes of the service. They share the work, and Odoo's calls go to them in turn.
-    pub(super) services: Vec<Process>,
+    pub services: Vec<Process>,
     pub(super) calls: usize,
+    /// How many of the users there are.
+    pub(super) people: usize,
+    /// The public address, if Microsoft notifies the service.
+    pub public_url: Option<String>,
     /// Odoo at the last backup.
     pub(super) backup: Option<Odoo>,
     pub is_restored: bool,
@@ -97,10 +101,13 @@ impl World {
     pub fn sight(&self, index: usize) -> Sight {
         let microsoft = self.stack.sim.sim.world();
         let mark = &self.events[index].mark;
-        let copies = USERS.map(|(_, address)| (address, with_mark(&microsoft, address, mark)));
+        let users = &USERS[..self.people];
+        let copies = users
+            .iter()
+            .map(|(_, address)| (*address, with_mark(&microsoft, address, mark)));
         Sight {
             record: self.record(index),
-            copies: copies.into(),
+            copies: copies.collect(),
         }
     }
 }
