@@ -316,7 +316,8 @@ async fn take(
         Fence::Open { repeated } => repeated,
     };
     database.clock_behind = clocks.surely.num_seconds();
-    databases::note_call(conn, database_id, request.call, database.clock_behind).await?;
+    let called_at = request.now.as_ref().map(|now| now.0);
+    databases::note_call(conn, database_id, request.call, called_at, database.clock_behind).await?;
     let departures = parts::depart_all(conn, &lock, &database, &request.departed).await?;
     let people = People::of(conn, database, now).await?;
     let (items, unreadable) = parts::read(&people, request);
@@ -442,6 +443,14 @@ async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest
         }
         return Ok(Fence::Open { repeated: true });
     }
+    if is_outdated(database, request) {
+        tracing::warn!(
+            database.uuid = %database.uuid,
+            call = request.call,
+            "a call that Odoo had given up has arrived late"
+        );
+        return Ok(Fence::Closed);
+    }
     let reason = "Odoo and the Outlook bridge have different histories: one of them is a copy or was restored from a \
                   backup. Nothing is synced until an administrator pairs this database again in the settings.";
     databases::quarantine(conn, database.id, reason).await?;
@@ -449,6 +458,17 @@ async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest
     journal::write(conn, line).await?;
     tracing::error!(database.uuid = %database.uuid, "quarantined: the fencing nonces diverged");
     Ok(Fence::Closed)
+}
+
+/// Returns whether Odoo made this call before the one that was accepted last, and has gone on with
+/// others since, as it got no answer. It was on its way for so long, or its process stood still. A
+/// restored Odoo calls now.
+fn is_outdated(database: &Database, request: &SyncRequest) -> bool {
+    let is_earlier = database
+        .called_at
+        .zip(request.now.as_ref())
+        .is_some_and(|(last, made)| made.0 < last);
+    is_earlier && request.call < database.last_call
 }
 
 /// What Odoo is asked to send.

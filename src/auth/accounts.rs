@@ -788,6 +788,7 @@ mod tests {
             created_from: None,
             last_call: 0,
             clock_behind: 0,
+            called_at: None,
             exchange_failures: 0,
             failing_since: None,
             exchange_problem: None,

@@ -58,6 +58,8 @@ pub struct Database {
     pub created_from: Option<DateTime<Utc>>,
     /// The number of the last accepted call. Odoo counts its calls since it was paired.
     pub last_call: i64,
+    /// When that call was made, by Odoo's clock; `None` if Odoo has not said so.
+    pub called_at: Option<DateTime<Utc>>,
     /// Seconds to add to Odoo's times to get ours.
     pub clock_behind: i64,
     /// How many exchanges in a row have failed here.
@@ -328,13 +330,19 @@ pub async fn note_call(
     conn: &mut Connection,
     id: Uuid,
     last_call: i64,
+    called_at: Option<DateTime<Utc>>,
     clock_behind: i64,
 ) -> QueryResult<usize> {
     let noted = dsl::last_call
         .eq(last_call)
-        .and(dsl::clock_behind.eq(clock_behind));
+        .and(dsl::clock_behind.eq(clock_behind))
+        .and(dsl::called_at.is_not_distinct_from(called_at));
     diesel::update(dsl::databases.find(id).filter(diesel::dsl::not(noted)))
-        .set((dsl::last_call.eq(last_call), dsl::clock_behind.eq(clock_behind)))
+        .set((
+            dsl::last_call.eq(last_call),
+            dsl::called_at.eq(called_at),
+            dsl::clock_behind.eq(clock_behind),
+        ))
         .execute(conn)
         .await
 }

@@ -29,6 +29,7 @@ diesel::table! {
         sent_back -> Nullable<Integer>,
         created_from -> Nullable<Timestamptz>,
         last_call -> BigInt,
+        called_at -> Nullable<Timestamptz>,
         clock_behind -> BigInt,
         exchange_failures -> Integer,
         failing_since -> Nullable<Timestamptz>,

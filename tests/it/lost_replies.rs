@@ -269,3 +269,38 @@ async fn an_acknowledgement_lost_after_commit_makes_no_twin_in_odoo() {
     w.quiet().await;
     assert!(w.odoo.by_name("Landed twice?").is_some());
 }
+
+/// A call may reach a process that stands still, or be on its way for long, while Odoo goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_comes_after_later_ones_is_ignored() {
+    let mut w = world().await;
+    let id = w.odoo.create(
+        7,
+        "Before",
+        &odoo_time(4, "11:00:00"),
+        &odoo_time(4, "12:00:00"),
+        &[],
+    );
+    w.odoo.hand_over(&w.service).await.expect("an answer");
+    // Odoo gives the next call up. Its clock shows when it made it.
+    let mut late = w.odoo.copy();
+    late.clock -= chrono::TimeDelta::seconds(3);
+    w.odoo.write(id, json!({"name": "After"}));
+    for _ in 0..3 {
+        w.odoo.exchange(&w.service).await.expect("an answer");
+    }
+    w.quiet().await;
+
+    let answer = late.hand_over(&w.service).await.expect("an answer");
+    assert_eq!(answer["state"]["quarantined"], Value::Null);
+    assert_eq!(answer["acked"], json!([]), "nothing of it is stored");
+    w.quiet().await;
+    assert!(w.stack.event(ANN, "After").await.is_some());
+    assert!(w.odoo.by_name("After").is_some());
+    assert_eq!(w.odoo.state["quarantined"], Value::Null);
+
+    // A restored Odoo has a small number too, but calls now.
+    late.clock = chrono::TimeDelta::zero();
+    let answer = late.hand_over(&w.service).await.expect("an answer");
+    assert!(answer["state"]["quarantined"].is_string());
+}
