@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::stack::{ANN, BEN};
+use super::odoo::Odoo;
+use super::stack::{ANN, BEN, Stack, eventually};
 use super::world::{CARLA, OUTSIDE, World, kinds, odoo_time, world};
 
 const TEAM: &str = "team@contoso.example";
@@ -415,4 +416,34 @@ async fn a_meeting_waits_for_a_new_organizer_who_has_stopped_syncing() {
     w.quiet().await;
     assert_eq!(w.shown(ANN, "Waits").await.0, 0);
     assert_eq!(w.shown(BEN, "Waits").await, (1, 0));
+}
+
+/// A notification of the organizer's mailbox may be lost, or come later than a guest's.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_organizers_mailbox_is_read_when_a_guests_shows_a_meeting_first() {
+    let stack = Stack::start().await;
+    let an_hour = chrono::TimeDelta::hours(1);
+    let service = stack.serve_by(&stack.sim.url(), 12, an_hour).await;
+    let odoo = Odoo::pair(&service).await;
+    let mut w = World { stack, service, odoo };
+    for user in [7, 8] {
+        w.odoo
+            .connect(&w.stack, &w.service, user)
+            .await
+            .expect("connected");
+    }
+    w.odoo.sync(&w.service).await;
+    eventually("both rest", async || {
+        let busy = "accounts WHERE lease_id IS NOT NULL OR next_run_at < now() + interval '1 minute'";
+        (w.count(busy).await == 0).then_some(())
+    })
+    .await;
+    w.outlook_creates(ANN, "Together", &[BEN]).await;
+    assert_eq!(w.count("copies").await, 0);
+    w.sql("UPDATE accounts SET next_run_at = now() WHERE odoo_user_id = 8")
+        .await;
+    eventually("Ann's own copy", async || {
+        (w.count("copies WHERE is_organizer").await == 1).then_some(())
+    })
+    .await;
 }

@@ -175,6 +175,10 @@ impl Task<'_> {
         let unread = self
             .organizer_unread(rights, outlook.as_ref().map(|outlook| &outlook.master))
             .cloned();
+        if let Some(organizer) = unread.as_ref().filter(|organizer| organizer.is_read()) {
+            // Nothing can be written before its own mailbox has shown it.
+            self.effects.wake_accounts.insert(organizer.id);
+        }
         let in_one = odoo
             .as_ref()
             .map(|odoo| in_one(odoo, self.people.now.date_naive()));
