@@ -159,11 +159,11 @@ def steps() -> list[Step]:
         Step("long", "what stalls need", ["scripts/setup.sh", "--long"]),
         Step(
             "long",
-            "stalls of a process, Postgres and a clock under load; growth",
+            "stalls of a process, Postgres and a clock under load; processes that come and go; growth",
             [
                 *with_postgres,
                 *["cargo", "test", "--package", "outlook-bridge", "--test", "it", "--locked", "--"],
-                *["--ignored", "--nocapture", "--test-threads=1", "stalls", "growth_of_stubs"],
+                *["--ignored", "--nocapture", "--test-threads=1", "stalls", "fleet", "growth_of_stubs"],
             ],
         ),
         Step("odoo", "the add-on's translations", [python, "-m", "tools.translations", "--check"]),

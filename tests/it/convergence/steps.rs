@@ -138,6 +138,7 @@ impl World {
             services,
             calls: 0,
             people,
+            invites_late: false,
             public_url,
             backup: None,
             is_restored: false,
