@@ -22,6 +22,7 @@ use crate::calendar::invitations::{Guests, Mailer};
 use crate::calendar::merge::Told;
 use crate::engine::{Engine, health, now, tenants};
 use crate::mailbox::bodies;
+use crate::measures::Purpose;
 use crate::migration::{baseline, moving};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{
@@ -129,7 +130,7 @@ async fn carry_out(
     // planned again while Odoo applies it.
     let changes = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-            let lock = databases::serialize_soon(conn, database.id).await?;
+            let lock = databases::serialize_soon(conn, database.id, Purpose::Exchange).await?;
             if databases::by_id(conn, database.id).await?.paused {
                 return Ok(Vec::new());
             }
@@ -309,7 +310,7 @@ async fn take(
     clocks: Clocks,
 ) -> anyhow::Result<Taken> {
     People::prepare(conn, database_id).await?;
-    let lock = databases::serialize_soon(conn, database_id).await?;
+    let lock = databases::serialize_soon(conn, database_id, Purpose::Exchange).await?;
     let mut database = databases::lock(conn, database_id).await?;
     let repeated = match fence(conn, &database, request).await? {
         Fence::Closed => return Ok(Taken::Nothing),
@@ -965,6 +966,7 @@ fn saved(meeting: &mut Meeting, people: &People, actors: &[Actor]) -> anyhow::Re
         .and_then(|user| people.account_of_user(user));
     meeting.collected = people.database.paused || organizer.is_some_and(|account| !account.is_active());
     meeting.unsent = false;
+    meeting.saved_at.get_or_insert(people.now);
     if planner::waits_for_a_save(meeting) {
         meeting.set_aside = None;
     }

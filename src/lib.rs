@@ -2,6 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`measures`] | the metrics |
 //! | [`calendar`] | the domain, without I/O: one meeting, its merge, its plan |
 //! | [`odoo`] | the protocol with Odoo: envelope, errors, snapshots and changes |
 //! | [`outlook`] | Microsoft: login, Graph client, wire types |
@@ -31,6 +32,7 @@ pub mod engine;
 pub mod exchange;
 pub mod guards;
 pub mod mailbox;
+pub mod measures;
 pub mod migration;
 pub mod odoo;
 pub mod outlook;

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::calendar::invitations::Guests;
 use crate::engine::{Engine, now};
+use crate::measures::Purpose;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{Departed, OdooChange, Place};
 use crate::odoo::record::Record;
@@ -206,7 +207,7 @@ async fn begin(
     account: &Account,
     request: &ResetRequest,
 ) -> anyhow::Result<bool> {
-    let lock = databases::serialize(conn, database.id).await?;
+    let lock = databases::serialize(conn, database.id, Purpose::Button).await?;
     let ids = meetings::of_account(conn, database.id, account.id, account.odoo_user_id).await?;
     for some in ids.chunks(CHUNK) {
         let mut unit = UnitOfWork::of(conn, &lock, some).await?;
@@ -373,7 +374,7 @@ fn reset_meeting(
 /// When Postgres fails.
 pub async fn finish(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        let lock = databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id, Purpose::Push).await?;
         leases::hold(conn, account).await?;
         if outbox::outlook_owed(conn, account.id).await? > 0 {
             return Ok(());

@@ -28,6 +28,7 @@ use crate::mailbox::pull::pull;
 use crate::mailbox::push::{PushError, push};
 use crate::mailbox::subscriptions::{self, Hearing};
 use crate::mailbox::trouble::{Rest, backoff, writes_on_hold};
+use crate::measures;
 use crate::migration::moving;
 use crate::outlook::GraphError;
 use crate::planning::planner::Effects;
@@ -168,6 +169,9 @@ async fn claim(engine: &Engine, places: &Free) -> anyhow::Result<(Instant, Vec<C
         },
     };
     let claimed = leases::claim_due(&mut conn, claims).await?;
+    for one in &claimed {
+        measures::POLL_LATE.record(one.urgency.name(), one.late);
+    }
     let polls = number(claimed.iter().filter(|one| one.urgency == Urgency::Poll).count());
     let runs = number(claimed.len()) - polls;
     let all_taken = polls >= free.polls || runs >= free.patient;
@@ -280,6 +284,13 @@ pub async fn run(engine: &Engine, places: &Free, claimed: Claimed, taken: Instan
     let is_ok = ended
         .as_ref()
         .is_some_and(|ended| ended.outcome != Outcome::Failed);
+    let kind = match &ended {
+        Some(Ended {
+            outcome: Outcome::Idle { .. },
+            ..
+        }) => "idle",
+        _ => "whole",
+    };
     if let Err(error) = news.tell(engine, lease, is_ok).await {
         tracing::error!(error = format!("{error:#}"), "what the run stored is not told on");
     }
@@ -297,7 +308,8 @@ pub async fn run(engine: &Engine, places: &Free, claimed: Claimed, taken: Instan
         );
         false
     });
-    metrics::counter!("outlook_bridge_runs_total", "ok" => is_ok.to_string()).increment(1);
+    measures::RUNS.add(if is_ok { "true" } else { "false" }, 1);
+    measures::RUN.record(kind, taken.elapsed().as_secs_f64());
     // There may be no receiver.
     let _receivers = engine.runs.send(lease.account_id);
     if is_due {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clean_base_url;
 use crate::engine::{Engine, now};
+use crate::measures;
 use crate::odoo::OdooError;
 use crate::store::databases::{self, Database, Pairing, poke_key_place};
 use crate::store::enrollments::{self, Purpose};
@@ -195,9 +196,10 @@ async fn redeem(
     }
     enrollments::use_up(conn, code_hash, now).await?;
     // Locked before its row, as in an exchange.
-    if let Some(known) = &known {
-        databases::serialize(conn, known.id).await?;
-    }
+    let _lock = match &known {
+        Some(known) => Some(databases::serialize(conn, known.id, measures::Purpose::Button).await?),
+        None => None,
+    };
     let database = databases::pair(conn, pairing).await?;
     let mut message = format!("“{}” was paired with the Outlook bridge", database.name);
     let mut level = Level::Info;

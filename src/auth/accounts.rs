@@ -18,6 +18,7 @@ pub use self::switch::{Question, SwitchRequest, switch_mailbox};
 use crate::auth::addresses;
 use crate::auth::registrations;
 use crate::engine::{Engine, now};
+use crate::measures::Purpose;
 use crate::odoo::OdooError;
 use crate::outlook::login::{LoginError, Tokens, words};
 use crate::reset;
@@ -377,7 +378,7 @@ async fn connect(
     let another = known.as_ref().filter(|known| known.is_reset() && !is_former);
     let connected = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-            let lock = databases::serialize(conn, database.id).await?;
+            let lock = databases::serialize(conn, database.id, Purpose::Button).await?;
             // Two users may have logged in to it at the same time.
             let other =
                 store::with_identity(conn, database.id, &identity.tid, &identity.oid, user_id).await?;
@@ -787,8 +788,8 @@ mod tests {
             sent_back: None,
             created_from: None,
             last_call: 0,
-            clock_behind: 0,
             called_at: None,
+            clock_behind: 0,
             exchange_failures: 0,
             failing_since: None,
             exchange_problem: None,

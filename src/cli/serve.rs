@@ -1,6 +1,7 @@
 //! `outlook-bridge serve`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::future::join_all;
@@ -11,7 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::start::{Opened, start_logs};
 use crate::config::Config;
 use crate::web::tls::Certificate;
-use crate::{web, worker};
+use crate::{measures, web, worker};
+
+/// How often the durations that nobody has asked for are put into their buckets. Until then, each
+/// takes memory.
+const TIDY_METRICS: Duration = Duration::from_secs(5);
 
 /// Runs until SIGTERM or SIGINT, then waits for current requests and runs.
 ///
@@ -30,9 +35,17 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 async fn run(config: &Config, opened: &Opened, certificate: Option<Arc<Certificate>>) -> anyhow::Result<()> {
-    let metrics = PrometheusBuilder::new()
-        .install_recorder()
+    let metrics = measures::with_buckets(PrometheusBuilder::new())
+        .and_then(PrometheusBuilder::install_recorder)
         .context("preparing metrics")?;
+    measures::announce();
+    let measured = metrics.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(TIDY_METRICS).await;
+            measured.run_upkeep();
+        }
+    });
     let engine = opened.engine(config)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

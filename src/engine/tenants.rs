@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
+use crate::measures;
 use crate::odoo::OdooError;
 
 /// How many exchanges, other calls and large bodies of one database are in progress at once.
@@ -71,7 +72,7 @@ impl Tenants {
         };
         let waiting = tokio::time::timeout(LONGEST_WAIT, Arc::clone(semaphore).acquire_owned());
         let Ok(Ok(permit)) = waiting.await else {
-            metrics::counter!("outlook_bridge_busy_total").increment(1);
+            measures::BUSY.count();
             return Err(busy());
         };
         Ok(Turn {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::plan::Brake;
 use crate::engine::{Engine, now};
+use crate::measures::Purpose;
 use crate::odoo::OdooError;
 use crate::planning::people::People;
 use crate::planning::planner;
@@ -77,7 +78,7 @@ pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
         return Ok(false);
     }
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        databases::serialize(conn, account.database_id).await?;
+        let _lock = databases::serialize(conn, account.database_id, Purpose::Pull).await?;
         leases::hold(conn, account).await?;
         let database = databases::by_id(conn, account.database_id).await?;
         let account = accounts::by_id(conn, account.id).await?;
@@ -142,7 +143,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
     let decision = Decision::of(request.remove);
     let done = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-            let lock = databases::serialize(conn, database.id).await?;
+            let lock = databases::serialize(conn, database.id, Purpose::Button).await?;
             let account = match accounts::of_user(conn, database.id, request.user_id).await? {
                 Some(account) if account.is_braked() => account,
                 Some(account) if account.removals_answer == Some(decision) => return Ok(Ok(None)),

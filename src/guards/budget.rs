@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::invitations::Guests;
 use crate::engine::{Engine, now};
+use crate::measures::Purpose;
 use crate::odoo::OdooError;
 use crate::odoo::exchange::Actor;
 use crate::planning::people::People;
@@ -69,7 +70,7 @@ pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
     }
     let (held, is_news) = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-            databases::serialize(conn, account.database_id).await?;
+            let _lock = databases::serialize(conn, account.database_id, Purpose::Push).await?;
             leases::hold(conn, account).await?;
             let database = databases::by_id(conn, account.database_id).await?;
             let account = accounts::by_id(conn, account.id).await?;
@@ -212,7 +213,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
     let missing = || OdooError::Missing("No mails wait for an answer here: it was given already.".to_owned());
     let done = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-            let lock = databases::serialize(conn, database.id).await?;
+            let lock = databases::serialize(conn, database.id, Purpose::Button).await?;
             let account = match accounts::of_user(conn, database.id, request.user_id).await? {
                 Some(account) if account.holds_mails() => account,
                 Some(account) if account.mails_answer == Some(decision) => return Ok(Ok(None)),

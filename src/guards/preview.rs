@@ -17,6 +17,7 @@ use crate::calendar::invitations::{Guests, Inside, Tally, Withheld, everybody, t
 use crate::calendar::plan::Mail;
 use crate::engine::{Engine, now};
 use crate::guards::budget::{self, Held};
+use crate::measures::Purpose;
 use crate::odoo::OdooError;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot::is_over;
@@ -248,7 +249,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
     let account = connected(&mut conn, database, request.user_id).await?;
     let done = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-            let lock = databases::serialize(conn, database.id).await?;
+            let lock = databases::serialize(conn, database.id, Purpose::Button).await?;
             let people = People::load(conn, database.id, now()).await?;
             let told = apart(conn, &people, &account, &request.one).await?;
             let chosen = match decide(&told, request, people.inside(), database) {

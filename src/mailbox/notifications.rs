@@ -10,6 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::engine::Engine;
+use crate::measures;
 use crate::store::seal::digest;
 use crate::store::{leases, subscriptions};
 
@@ -37,7 +38,7 @@ struct Notification {
 pub async fn take(engine: &Engine, database_id: Uuid, told: Vec<Value>) -> anyhow::Result<usize> {
     let count = |result: &'static str, number: usize| {
         let number = u64::try_from(number).unwrap_or(u64::MAX);
-        metrics::counter!("outlook_bridge_notifications_total", "result" => result).increment(number);
+        measures::NOTIFICATIONS.add(result, number);
     };
     let all = told.len();
     let mut by_secret: BTreeMap<Vec<u8>, Vec<Notification>> = BTreeMap::new();

@@ -27,6 +27,7 @@ use crate::mailbox::bodies;
 use crate::mailbox::error::PullError;
 use crate::mailbox::presence::{self, Presence};
 use crate::mailbox::trouble::{attribute_failure, backoff};
+use crate::measures::Purpose;
 use crate::odoo::mailboxes::Mailboxes;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot::odoo_answer;
@@ -447,7 +448,7 @@ async fn store(
     People::prepare(&mut conn, account.database_id).await?;
     let together = conn
         .transaction::<_, PullError, _>(async |conn| {
-            let lock = databases::serialize(conn, account.database_id).await?;
+            let lock = databases::serialize(conn, account.database_id, Purpose::Pull).await?;
             leases::hold(conn, account).await?;
             let effects = store_page(conn, &lock, account, resolved_rows).await?;
             store_next_link(conn, account, next, news_at).await?;
@@ -462,7 +463,7 @@ async fn store(
     );
     // An event that cannot be stored must not keep the others from being stored.
     conn.transaction::<_, PullError, _>(async |conn| {
-        let lock = databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id, Purpose::Pull).await?;
         leases::hold(conn, account).await?;
         let effects = retries::store_each(conn, &lock, account, resolved_rows).await?;
         store_next_link(conn, account, next, news_at).await?;
@@ -1147,7 +1148,7 @@ async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects
         // This comes last, so that a crash repeats the planning.
         let missed = conn
             .transaction::<_, PullError, _>(async |conn| {
-                let lock = databases::serialize(conn, account.database_id).await?;
+                let lock = databases::serialize(conn, account.database_id, Purpose::Pull).await?;
                 leases::hold(conn, account).await?;
                 let present = accounts::by_id(conn, account.id).await?;
                 if present.existing != account.existing || present.window_end != account.window_end {

@@ -27,6 +27,7 @@ use crate::guards::budget;
 use crate::mailbox::presence::{self, Presence};
 use crate::mailbox::pull::link_of;
 use crate::mailbox::trouble::{describe_limit, limit_pause, pause, writes_on_hold};
+use crate::measures::{self, Purpose};
 use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::GraphError;
 use crate::outlook::client::{BATCH_LIMIT, BatchItem, BatchReply};
@@ -236,7 +237,7 @@ async fn claim_batch(
     }
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         // The planner replaces writes under this lock.
-        databases::serialize(conn, account.database_id).await?;
+        let _lock = databases::serialize(conn, account.database_id, Purpose::Push).await?;
         leases::hold(conn, account).await?;
         let limit = i64::try_from(BATCH_LIMIT)?;
         let mut batch = outbox::due_outlook(conn, account.id, except, now(), limit, waits).await?;
@@ -641,22 +642,27 @@ async fn settle_together(
     outcomes: &[(OutlookWrite, Outcome)],
 ) -> anyhow::Result<Effects> {
     let mut effects = Effects::default();
+    let mut arrived = Vec::new();
     if outcomes.is_empty() {
         return Ok(effects);
     }
     let mut conn = engine.store.get().await?;
     People::prepare(&mut conn, account.database_id).await?;
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        let lock = databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id, Purpose::Push).await?;
         leases::hold(conn, account).await?;
         let people = People::load(conn, account.database_id, now()).await?;
         let mailbox = people.mailbox_of(account);
         let mut unit = load_meetings(conn, &lock, account, outcomes).await?;
         let mut given_up = Vec::new();
         for (write, outcome) in outcomes {
+            let saved_at = unit.get(write.meeting_id)?.meeting.saved_at;
             settle_one(&mut unit, (account, &mailbox), &people, write, outcome)?;
             let dossier = unit.get(write.meeting_id)?;
             effects.merge(planner::replan(dossier, &people)?);
+            if dossier.writes.is_empty() {
+                arrived.extend(saved_at);
+            }
             if is_given_up(dossier, write, outcome) {
                 note_set_aside(dossier, account, Reason::InVain);
                 effects.merge(planner::tell_who_mails(dossier, &people)?);
@@ -678,6 +684,11 @@ async fn settle_together(
         Ok(())
     })
     .await?;
+    for saved_at in arrived {
+        let took = (now() - saved_at).as_seconds_f64();
+        // Another process has noted it, by its own clock.
+        measures::SAVE_TO_MICROSOFT.record("", took.max(0.0));
+    }
     Ok(effects)
 }
 
@@ -1049,7 +1060,7 @@ async fn set_aside(
     may_heal: bool,
 ) -> anyhow::Result<()> {
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        let lock = databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id, Purpose::Push).await?;
         leases::hold(conn, account).await?;
         let is_news = if may_heal {
             let item = Item::Meeting(write.meeting_id);

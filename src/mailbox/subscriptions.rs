@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::auth::accounts::has_fresh_token;
 use crate::engine::{Engine, now};
 use crate::mailbox::trouble::backoff;
+use crate::measures;
 use crate::outlook::GraphError;
 use crate::store::accounts::{self, Account};
 use crate::store::databases::{self, Database};
@@ -193,7 +194,7 @@ async fn doubt(engine: &Engine, known: &Subscription) -> anyhow::Result<Hearing>
         account.id = known.account_id,
         "a change was not announced: the mailbox is polled until a notification comes"
     );
-    metrics::counter!("outlook_bridge_notifications_total", "result" => "missed").increment(1);
+    measures::NOTIFICATIONS.add("missed", 1);
     let mut conn = engine.store.get().await?;
     subscriptions::note_silence(&mut conn, known).await?;
     Ok(Hearing::Polled)

@@ -19,6 +19,7 @@ use crate::engine::{Engine, now};
 use crate::mailbox::error::PullError;
 use crate::mailbox::trouble::{attribute_failure, backoff};
 use crate::mailbox::{presence, series_completion};
+use crate::measures::Purpose;
 use crate::odoo::exchange::{Change, ChangeKind};
 use crate::odoo::record::Record;
 use crate::odoo::time::OdooTime;
@@ -213,7 +214,7 @@ async fn keep(
 ) -> Result<(), PullError> {
     let mut conn = engine.store.get().await?;
     conn.transaction::<_, PullError, _>(async |conn| {
-        let lock = databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id, Purpose::Move).await?;
         leases::hold(conn, account).await?;
         keep_translations(conn, &lock, account, part, translated).await
     })
@@ -350,7 +351,7 @@ pub async fn look_up(
         let mut conn = engine.store.get().await?;
         let planned = conn
             .transaction::<_, PullError, _>(async |conn| {
-                let lock = databases::serialize(conn, account.database_id).await?;
+                let lock = databases::serialize(conn, account.database_id, Purpose::Move).await?;
                 leases::hold(conn, account).await?;
                 put_aside::clear_meetings(conn, account.id, &[one.id]).await?;
                 attach(conn, &lock, account, one.id, found.as_ref()).await

@@ -92,6 +92,7 @@ pub fn replan(dossier: &mut Dossier, people: &People) -> anyhow::Result<Effects>
         task.keep_to_the_pace()?;
         task.forget_savers();
     }
+    task.forget_when_saved();
     Ok(task.effects)
 }
 

@@ -17,6 +17,7 @@ use super::seal::Sealer;
 use super::text_enum::Stored;
 use super::{Connection, interval};
 use crate::calendar::merge::Policy;
+use crate::measures::{self, Purpose};
 use crate::odoo::api::Versions;
 
 /// How long a call waits for its database's lock.
@@ -258,14 +259,18 @@ pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
 ///
 /// # Errors
 /// [`Busy`] after `LONGEST_WAIT`.
-pub async fn serialize_soon(conn: &mut Connection, id: Uuid) -> anyhow::Result<PlanningLock> {
+pub async fn serialize_soon(
+    conn: &mut Connection,
+    id: Uuid,
+    purpose: Purpose,
+) -> anyhow::Result<PlanningLock> {
     conn.batch_execute(&format!(
         "SET LOCAL lock_timeout = '{}ms'",
         LONGEST_WAIT.as_millis()
     ))
     .await?;
     let began = Instant::now();
-    let lock = match serialize(conn, id).await {
+    let lock = match serialize(conn, id, purpose).await {
         Ok(lock) => lock,
         // Postgres reports this in the language of its server, so the text cannot be compared.
         Err(DatabaseError(DatabaseErrorKind::Unknown, _)) if began.elapsed() >= LONGEST_WAIT => {
@@ -280,8 +285,17 @@ pub async fn serialize_soon(conn: &mut Connection, id: Uuid) -> anyhow::Result<P
 /// Proves that the current transaction holds the planning lock of a database. Postgres releases the
 /// lock with the transaction, so the value must not outlive it.
 #[derive(Debug)]
+#[must_use = "it measures how long the lock is held"]
 pub struct PlanningLock {
     database_id: Uuid,
+    purpose: Purpose,
+    since: Instant,
+}
+
+impl Drop for PlanningLock {
+    fn drop(&mut self) {
+        measures::LOCK_HELD.record(self.purpose.name(), self.since.elapsed().as_secs_f64());
+    }
 }
 
 impl PlanningLock {
@@ -293,11 +307,18 @@ impl PlanningLock {
 
 /// Lets one transaction at a time plan the meetings of a database. Two mailboxes may show the same
 /// new meeting; and locks on several meetings are never taken in two orders.
-pub async fn serialize(conn: &mut Connection, id: Uuid) -> QueryResult<PlanningLock> {
+pub async fn serialize(conn: &mut Connection, id: Uuid, purpose: Purpose) -> QueryResult<PlanningLock> {
+    let began = Instant::now();
     diesel::select(pg_advisory_xact_lock(hashtextextended(id.to_string(), 0)))
         .execute(conn)
         .await?;
-    Ok(PlanningLock { database_id: id })
+    let since = Instant::now();
+    measures::LOCK_WAITED.record(purpose.name(), (since - began).as_secs_f64());
+    Ok(PlanningLock {
+        database_id: id,
+        purpose,
+        since,
+    })
 }
 
 pub async fn all(conn: &mut Connection) -> QueryResult<Vec<Database>> {
@@ -325,7 +346,8 @@ pub async fn rotate_nonce(
         .await
 }
 
-/// Stores the number of the accepted call, and by how many seconds Odoo's clock is behind ours.
+/// Stores the number of the accepted call, when Odoo made it by its own clock, and by how many
+/// seconds that clock is behind ours.
 pub async fn note_call(
     conn: &mut Connection,
     id: Uuid,

@@ -19,7 +19,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{
-    Array, BigInt, Interval as SqlInterval, SmallInt, Text, Timestamptz, Untyped, Uuid as SqlUuid,
+    Array, BigInt, Double, Interval as SqlInterval, SmallInt, Text, Timestamptz, Untyped, Uuid as SqlUuid,
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -92,6 +92,18 @@ impl Urgency {
         self as i16
     }
 
+    /// Returns its name in the metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Saved => "saved",
+            Self::News => "news",
+            Self::Rest => "rest",
+            Self::Poll => "poll",
+        }
+    }
+
     /// Returns whether a run may take the last workers of a process, which are kept for people and
     /// for what they save.
     pub fn takes_the_last_workers(self) -> bool {
@@ -158,6 +170,9 @@ pub struct Claimed {
     pub glance: Glance,
     #[diesel(sql_type = SmallInt, column_name = taken_urgency, deserialize_as = i16)]
     pub urgency: Urgency,
+    /// How long it has been due, in seconds.
+    #[diesel(sql_type = Double)]
+    pub late: f64,
 }
 
 /// Counts of places for runs. Polls have places of their own, as a poll waits most of its time and
@@ -281,7 +296,7 @@ const CLAIM_DUE: &str = "), heard AS (
                 row_number() OVER (PARTITION BY urgency IN (2, 3) ORDER BY counts_as, turn, next_run_at) AS nth
          FROM due WHERE urgency < 4
      ), chosen AS (
-         SELECT id FROM accounts
+         SELECT id, extract(epoch FROM now() - next_run_at)::float8 AS late FROM accounts
          WHERE lease_id IS NULL AND id IN (
              (SELECT id FROM ranked WHERE urgency < 2 OR nth <= $5 ORDER BY counts_as, turn, next_run_at LIMIT $4)
              UNION ALL
@@ -291,7 +306,7 @@ const CLAIM_DUE: &str = "), heard AS (
          UPDATE accounts SET lease_id = (left($3::text, 18) || right(gen_random_uuid()::text, 18))::uuid, lease_beats = 0,
                              next_run_at = $2::timestamptz
          FROM chosen WHERE accounts.id = chosen.id
-         RETURNING accounts.*)
+         RETURNING accounts.*, chosen.late)
      SELECT a.*, a.id AS taken_account_id, a.lease_id AS taken_lease_id, a.urgency AS taken_urgency, ";
 const FROM_TAKEN: &str = " AS has_pending
      FROM a JOIN databases d ON d.id = a.database_id

@@ -79,6 +79,9 @@ pub struct Meeting {
     pub unread: bool,
     /// Users who saved changes in Odoo that Outlook does not have yet.
     pub saved_by: Value,
+    /// When the service received the earliest save whose writes Microsoft has not answered yet,
+    /// unless they wait for approval.
+    pub saved_at: Option<DateTime<Utc>>,
 }
 
 impl Meeting {
@@ -116,6 +119,7 @@ impl Meeting {
             stub: None,
             unread: false,
             saved_by: Value::Array(Vec::new()),
+            saved_at: None,
         }
     }
 

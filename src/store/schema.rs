@@ -233,6 +233,7 @@ diesel::table! {
         unread -> Bool,
         look_at -> Nullable<Timestamptz>,
         saved_by -> Jsonb,
+        saved_at -> Nullable<Timestamptz>,
         organizer_id -> Nullable<Integer>,
         odoo_name -> Nullable<Text>,
         odoo_active -> Bool,

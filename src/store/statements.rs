@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use diesel::connection::InstrumentationEvent;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 
+use crate::measures;
+
 /// How many statements were sent; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Statements(Arc<AtomicU64>);
@@ -20,7 +22,7 @@ impl Statements {
         conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
             if let InstrumentationEvent::StartQuery { .. } = event {
                 counted.0.fetch_add(1, Ordering::Relaxed);
-                metrics::counter!("outlook_bridge_statements_total").increment(1);
+                measures::STATEMENTS.count();
             }
         });
     }

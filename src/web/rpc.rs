@@ -25,6 +25,7 @@ use super::app_state::{AppState, LARGEST_BODY, LARGEST_BODY_WITHOUT_KEY, NOTIFIC
 use super::caller::{self, shorten};
 use super::limits::{LimitReached, ReadPermit};
 use crate::engine::tenants::{self, Turn};
+use crate::measures;
 use crate::odoo::OdooError;
 use crate::odoo::api::{self, Versions};
 use crate::odoo::rpc::{self, Call, Malformed, Request};
@@ -186,8 +187,7 @@ impl Refusal {
 
     /// Logs and counts the refusal. The number of log lines is limited.
     pub(super) fn note(&self, state: &AppState, from: IpAddr) {
-        metrics::counter!("outlook_bridge_turned_away_total", "status" => self.status().as_str().to_owned())
-            .increment(1);
+        measures::TURNED_AWAY.count_as(self.status().as_str().to_owned());
         match self {
             // Logged where it was found out.
             Self::WrongKey(_) => {}
@@ -541,7 +541,7 @@ async fn execute(state: &AppState, sender: &Sender, call: Call) -> Result<Value,
         ))),
     };
     let outcome = result.as_ref().map_or_else(OdooError::exception_name, |_| "ok");
-    metrics::counter!("outlook_bridge_calls_total", "outcome" => outcome).increment(1);
+    measures::CALLS.add(outcome, 1);
     if let Err(error) = &result {
         // The error's text is for the caller, and may name people.
         tracing::info!(client.address = %sender.from, rpc.method = shorten(&name), outcome, "call refused");

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::engine::{Engine, now};
+use crate::measures::Purpose;
 use crate::planning::people::People;
 use crate::planning::planner::stubs::{over_at, stub_of};
 use crate::store::databases::{self, Database};
@@ -85,7 +86,7 @@ pub async fn prune(engine: &Engine) -> anyhow::Result<()> {
 async fn recount(conn: &mut Connection, database: &Database) -> anyhow::Result<()> {
     let wrong = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
-            let lock = databases::serialize(conn, database.id).await?;
+            let lock = databases::serialize(conn, database.id, Purpose::Prune).await?;
             Ok(waiting::recount(conn, &lock).await?)
         })
         .await
@@ -111,7 +112,7 @@ async fn forget_past(conn: &mut Connection, before: DateTime<Utc>) -> anyhow::Re
     let are_there_more = !by_database.is_empty();
     for (database_id, ids) in by_database {
         conn.transaction::<_, anyhow::Error, _>(async |conn| {
-            let lock = databases::serialize(conn, database_id).await?;
+            let lock = databases::serialize(conn, database_id, Purpose::Prune).await?;
             let people = People::load(conn, database_id, now()).await?;
             let mut unit = UnitOfWork::of(conn, &lock, &ids).await?;
             let unused = accounts::unused_since(conn, database_id, before).await?;

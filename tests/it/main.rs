@@ -42,6 +42,7 @@ mod limits;
 mod logins;
 mod lossless;
 mod lost_replies;
+mod measures;
 mod moving;
 mod notifications;
 mod odd_values;

@@ -210,7 +210,9 @@ async fn pairing_anew_waits_for_what_is_being_stored() {
     let mut odoo = w.odoo.clone();
     let storing = async {
         diesel::sql_query("BEGIN").execute(&mut conn).await.unwrap();
-        databases::serialize(&mut conn, database.id).await.unwrap();
+        let _lock = databases::serialize(&mut conn, database.id, outlook_bridge::measures::Purpose::Button)
+            .await
+            .unwrap();
         eventually("the pairing waits", async || {
             (w.count("pg_locks WHERE NOT granted").await > 0).then_some(())
         })

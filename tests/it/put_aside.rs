@@ -366,7 +366,7 @@ async fn a_mailbox_that_two_log_in_to_at_once_is_one_users() {
     let mut conn = store.get().await.expect("Postgres");
     let id = databases::all(&mut conn).await.expect("databases")[0].id;
     let hold = conn.transaction::<_, diesel::result::Error, _>(async |conn| {
-        databases::serialize(conn, id).await?;
+        let _lock = databases::serialize(conn, id, outlook_bridge::measures::Purpose::Pull).await?;
         tokio::time::sleep(Duration::from_secs(3)).await;
         Ok(())
     });

@@ -139,7 +139,12 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
     let now = chrono::Utc::now();
     let (mut meeting_id, mut copy_id) = (0, 0);
     let written = conn.transaction::<_, anyhow::Error, _>(async |conn| {
-        let lock = outlook_bridge::store::databases::serialize(conn, database).await?;
+        let lock = outlook_bridge::store::databases::serialize(
+            conn,
+            database,
+            outlook_bridge::measures::Purpose::Pull,
+        )
+        .await?;
         let mut unit = UnitOfWork::of(conn, &lock, &[1]).await?;
         let dossier = unit.get(1)?;
         let was = dossier.meeting.clone();
@@ -158,6 +163,7 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
             generation: was.generation + 1,
             ended: !was.ended,
             revived: !was.revived,
+            saved_at: Some(chrono::Utc::now()),
             odoo_state: Some(
                 json!({"name": "Other", "active": false, "organizer": {"user_id": 99},
                 "attendees": [{"user_id": 8}]}),

@@ -2,6 +2,7 @@
 
 use diesel::sql_types::{BigInt, Integer};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
+use outlook_bridge::measures::Purpose;
 use outlook_bridge::store::databases;
 use outlook_bridge::store::waiting::recount;
 use outlook_bridge::worker;
@@ -105,7 +106,7 @@ async fn a_wrong_number_is_corrected() {
     let mut conn = w.service.engine.store.get().await.unwrap();
     let mut again = async || {
         conn.transaction::<_, anyhow::Error, _>(async |conn| {
-            let lock = databases::serialize(conn, database).await?;
+            let lock = databases::serialize(conn, database, Purpose::Prune).await?;
             Ok(recount(conn, &lock).await?)
         })
         .await

@@ -12,6 +12,7 @@ use super::{ResolvedRow, resolve_id, store, store_page, uids_of};
 use crate::engine::{Engine, now};
 use crate::mailbox::error::PullError;
 use crate::mailbox::trouble::backoff;
+use crate::measures::Purpose;
 use crate::planning::people::People;
 use crate::planning::planner::{self, Effects};
 use crate::store::accounts::Account;
@@ -185,7 +186,7 @@ pub(super) async fn plan_all(
     ids: &[i64],
 ) -> Result<Effects, PullError> {
     conn.transaction::<_, PullError, _>(async |conn| {
-        let lock = databases::serialize(conn, account.database_id).await?;
+        let lock = databases::serialize(conn, account.database_id, Purpose::Pull).await?;
         leases::hold(conn, account).await?;
         plan_under(conn, &lock, account, ids).await
     })

@@ -41,6 +41,13 @@ impl Task<'_> {
             self.dossier.meeting.forget_savers();
         }
     }
+
+    /// Forgets when it was saved unless something is on its way to Outlook that waits for nobody.
+    pub(super) fn forget_when_saved(&mut self) {
+        if self.dossier.writes.iter().all(|write| write.collected) {
+            self.dossier.meeting.saved_at = None;
+        }
+    }
 }
 
 /// Returns whether a person is neither the mailbox's user nor an administrator.

@@ -1,0 +1,248 @@
+//! The metrics that `/metrics` shows: their names, what they mean, and where each is counted.
+//!
+//! All of them are there, at zero, before the first event, so that a rule about their growth works
+//! from the start. Durations are in seconds.
+
+use metrics::{Label, Unit};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
+
+/// How long something in the service or in Postgres takes: from a millisecond to half a minute.
+const SHORT: &[f64] = &[
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
+];
+/// How long people and mailboxes wait: from a tenth of a second to an hour.
+const LONG: &[f64] = &[
+    0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0,
+];
+
+/// What a metric counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Events since the process started.
+    Counter,
+    /// Durations in seconds, in buckets up to these.
+    Histogram(&'static [f64]),
+}
+
+/// A metric with at most one label.
+#[derive(Clone, Copy, Debug)]
+pub struct Measure {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub help: &'static str,
+    /// The label's name, and the values that are shown from the start. Without a label, the name is
+    /// empty.
+    pub label: (&'static str, &'static [&'static str]),
+}
+
+const NO_LABEL: (&str, &[&str]) = ("", &[]);
+
+pub const BUSY: Measure = Measure {
+    name: "outlook_bridge_busy_total",
+    kind: Kind::Counter,
+    help: "Calls that were refused as too many calls of their database were in progress",
+    label: NO_LABEL,
+};
+pub const CALLS: Measure = Measure {
+    name: "outlook_bridge_calls_total",
+    kind: Kind::Counter,
+    help: "Calls of Odoo, by the name of the exception that they were answered with",
+    label: (
+        "outcome",
+        &[
+            "ok",
+            "odoo.exceptions.UserError",
+            "odoo.exceptions.AccessDenied",
+            "odoo.exceptions.MissingError",
+            "werkzeug.exceptions.NotFound",
+            "builtins.Exception",
+        ],
+    ),
+};
+pub const LOCK_HELD: Measure = Measure {
+    name: "outlook_bridge_planning_lock_held_seconds",
+    kind: Kind::Histogram(SHORT),
+    help: "How long the planning lock of a database was held, by what for, without the commit",
+    label: ("what", Purpose::ALL),
+};
+pub const LOCK_WAITED: Measure = Measure {
+    name: "outlook_bridge_planning_lock_waited_seconds",
+    kind: Kind::Histogram(SHORT),
+    help: "How long the planning lock of a database was waited for, by what for",
+    label: ("what", Purpose::ALL),
+};
+pub const NOTIFICATIONS: Measure = Measure {
+    name: "outlook_bridge_notifications_total",
+    kind: Kind::Counter,
+    help: "Notifications of Microsoft that were taken, could not be read, or were of no known \
+           subscription; and changes that none had announced (missed)",
+    label: ("result", &["taken", "unknown", "malformed", "missed"]),
+};
+pub const POLL_LATE: Measure = Measure {
+    name: "outlook_bridge_poll_late_seconds",
+    kind: Kind::Histogram(LONG),
+    help: "How long a due mailbox waited for its run, by what it was due for",
+    label: ("why", &["person", "saved", "news", "rest", "poll"]),
+};
+pub const RUNS: Measure = Measure {
+    name: "outlook_bridge_runs_total",
+    kind: Kind::Counter,
+    help: "Runs of mailboxes that have ended, by whether they succeeded",
+    label: ("ok", &["true", "false"]),
+};
+pub const RUN: Measure = Measure {
+    name: "outlook_bridge_run_seconds",
+    kind: Kind::Histogram(LONG),
+    help: "How long a run of a mailbox took: one that found nothing to do (idle), or any other (whole)",
+    label: ("kind", &["idle", "whole"]),
+};
+pub const SAVE_TO_MICROSOFT: Measure = Measure {
+    name: "outlook_bridge_save_to_microsoft_seconds",
+    kind: Kind::Histogram(LONG),
+    help: "Time from the receipt of what was saved in Odoo to Microsoft's last answer to the writes \
+           that it needed, without what waited for approval",
+    label: NO_LABEL,
+};
+pub const STATEMENTS: Measure = Measure {
+    name: "outlook_bridge_statements_total",
+    kind: Kind::Counter,
+    help: "Statements that were sent to Postgres",
+    label: NO_LABEL,
+};
+pub const TURNED_AWAY: Measure = Measure {
+    name: "outlook_bridge_turned_away_total",
+    kind: Kind::Counter,
+    help: "Requests that were refused at the door, by the status of the answer",
+    label: (
+        "status",
+        &["400", "401", "404", "408", "413", "415", "422", "429", "500"],
+    ),
+};
+
+/// All metrics.
+pub const ALL: &[Measure] = &[
+    BUSY,
+    CALLS,
+    LOCK_HELD,
+    LOCK_WAITED,
+    NOTIFICATIONS,
+    POLL_LATE,
+    RUNS,
+    RUN,
+    SAVE_TO_MICROSOFT,
+    STATEMENTS,
+    TURNED_AWAY,
+];
+
+/// What the planning lock of a database is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A call of Odoo that exchanges.
+    Exchange,
+    /// What a mailbox shows.
+    Pull,
+    /// What is sent to a mailbox, and its answers.
+    Push,
+    /// A person's button or login.
+    Button,
+    /// The move from or to Odoo's built-in sync.
+    Move,
+    /// Forgetting what is long past.
+    Prune,
+}
+
+impl Purpose {
+    const ALL: &[&str] = &["exchange", "pull", "push", "button", "move", "prune"];
+
+    /// Returns the label's value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exchange => "exchange",
+            Self::Pull => "pull",
+            Self::Push => "push",
+            Self::Button => "button",
+            Self::Move => "move",
+            Self::Prune => "prune",
+        }
+    }
+}
+
+impl Measure {
+    fn labels(&self, value: &'static str) -> Vec<Label> {
+        let (name, _) = self.label;
+        let label = (!name.is_empty()).then(|| Label::from_static_parts(name, value));
+        label.into_iter().collect()
+    }
+
+    /// Counts one event without a label.
+    pub fn count(&self) {
+        self.add("", 1);
+    }
+
+    /// Counts events with this value of the label.
+    pub fn add(&self, value: &'static str, events: u64) {
+        metrics::counter!(self.name, self.labels(value)).increment(events);
+    }
+
+    /// Counts one event with a value of the label that is made when it is needed.
+    pub fn count_as(&self, value: String) {
+        metrics::counter!(self.name, self.label.0 => value).increment(1);
+    }
+
+    /// Notes a duration in seconds.
+    pub fn record(&self, value: &'static str, seconds: f64) {
+        metrics::histogram!(self.name, self.labels(value)).record(seconds);
+    }
+}
+
+/// Sets the buckets of all histograms.
+///
+/// # Errors
+/// When a histogram has no bucket.
+pub fn with_buckets(mut builder: PrometheusBuilder) -> Result<PrometheusBuilder, BuildError> {
+    for measure in ALL {
+        if let Kind::Histogram(buckets) = measure.kind {
+            builder = builder.set_buckets_for_metric(Matcher::Full(measure.name.to_owned()), buckets)?;
+        }
+    }
+    Ok(builder)
+}
+
+/// Describes all metrics, and shows them at zero. The recorder must be installed.
+pub fn announce() {
+    for measure in ALL {
+        let values: &[&str] = match measure.label {
+            ("", _) => &[""],
+            (_, values) => values,
+        };
+        match measure.kind {
+            Kind::Counter => metrics::describe_counter!(measure.name, measure.help),
+            Kind::Histogram(_) => metrics::describe_histogram!(measure.name, Unit::Seconds, measure.help),
+        }
+        for value in values {
+            let labels = measure.labels(value);
+            match measure.kind {
+                Kind::Counter => metrics::counter!(measure.name, labels).increment(0),
+                Kind::Histogram(_) => drop(metrics::histogram!(measure.name, labels)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_purpose_is_shown_from_the_start() {
+        let all = [
+            Purpose::Exchange,
+            Purpose::Pull,
+            Purpose::Push,
+            Purpose::Button,
+            Purpose::Move,
+            Purpose::Prune,
+        ];
+        assert_eq!(all.map(Purpose::name), Purpose::ALL);
+    }
+}

@@ -1,0 +1,155 @@
+//! The metrics: all are there from the start, documented, and counted.
+
+use std::time::Duration;
+
+use outlook_bridge::measures::{ALL, Kind, Measure};
+use serde_json::Value;
+
+use super::convergence::service::{Log, Process};
+use super::odoo::Odoo;
+use super::stack::{ANN, Stack, eventually};
+use super::world::odoo_time;
+
+/// Returns the address for metrics, which the process logs.
+async fn admin_url(log: &Log) -> String {
+    eventually("the address for metrics", async || {
+        let log = log.lock().expect("the log");
+        log.iter().find_map(|line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            let address = line["fields"]["admin.address"].as_str()?;
+            Some(format!("http://{address}"))
+        })
+    })
+    .await
+}
+
+async fn metrics(url: &str) -> String {
+    let answer = reqwest::get(format!("{url}/metrics")).await.expect("an answer");
+    answer.text().await.expect("text")
+}
+
+/// Returns the number of events, or of durations, with this value of the label.
+fn count(text: &str, measure: &Measure, value: &str) -> Option<u64> {
+    let name = match measure.kind {
+        Kind::Counter => measure.name.to_owned(),
+        Kind::Histogram(_) => format!("{}_count", measure.name),
+    };
+    let label = match measure.label {
+        ("", _) => String::new(),
+        (label, _) => format!("{{{label}=\"{value}\"}}"),
+    };
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{name}{label} ")))?;
+    line.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_there_from_the_start_and_count() {
+    let stack = Stack::start().await;
+    let log = Log::default();
+    let process = Process::start(&stack, &log).await;
+    let url = admin_url(&log).await;
+    let text = metrics(&url).await;
+    for measure in ALL {
+        let kind = match measure.kind {
+            Kind::Counter => "counter",
+            Kind::Histogram(_) => "histogram",
+        };
+        assert!(
+            text.contains(&format!("# HELP {} {}", measure.name, measure.help)),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!("# TYPE {} {kind}\n", measure.name)),
+            "{text}"
+        );
+        let values: &[&str] = match measure.label {
+            ("", _) => &[""],
+            (_, values) => values,
+        };
+        for value in values {
+            let counted = count(&text, measure, value);
+            // The process has asked Postgres already.
+            let is_new = counted == Some(0) || measure.name == "outlook_bridge_statements_total";
+            assert!(is_new && counted.is_some(), "{} {value}: {text}", measure.name);
+        }
+    }
+
+    let mut odoo = Odoo::pair_with(&process, process.enroll(&stack).await).await;
+    odoo.connect(&stack, &process, 7).await.expect("connected");
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    odoo.create(7, "Counted", &start, &stop, &[]);
+    odoo.sync(&process).await;
+    eventually("the event", async || stack.event(ANN, "Counted").await).await;
+    let counted = |text: &str, name: &str, value: &str| {
+        let measure = ALL.iter().find(|measure| measure.name == name).expect("known");
+        count(text, measure, value).unwrap_or_default() > 0
+    };
+    eventually("everything is counted", async || {
+        let text = metrics(&url).await;
+        let all = [
+            ("outlook_bridge_calls_total", "ok"),
+            ("outlook_bridge_planning_lock_held_seconds", "exchange"),
+            ("outlook_bridge_planning_lock_held_seconds", "push"),
+            ("outlook_bridge_planning_lock_waited_seconds", "button"),
+            ("outlook_bridge_poll_late_seconds", "poll"),
+            ("outlook_bridge_poll_late_seconds", "asked"),
+            ("outlook_bridge_run_seconds", "whole"),
+            ("outlook_bridge_run_seconds", "idle"),
+            ("outlook_bridge_save_to_microsoft_seconds", ""),
+        ]
+        .iter()
+        .all(|(name, value)| counted(&text, name, value));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        all.then_some(())
+    })
+    .await;
+    let text = metrics(&url).await;
+    let saves = ALL
+        .iter()
+        .find(|measure| measure.name == "outlook_bridge_save_to_microsoft_seconds")
+        .expect("known");
+    assert_eq!(count(&text, saves, ""), Some(1), "one save: {text}");
+}
+
+/// The names in the section of ADMIN.md are those in the code, and the code has no others.
+#[test]
+fn metrics_are_documented() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(root.join("docs/ADMIN.md")).expect("the guide");
+    let section = guide.split("### Metrics\n").nth(1).expect("a section");
+    let section = section.split("\n##").next().expect("its text");
+    let told: Vec<(&str, &str)> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| line.split_once('`'))
+        .collect();
+    let named: Vec<&str> = told.iter().map(|(name, _)| *name).collect();
+    let known: Vec<&str> = ALL.iter().map(|measure| measure.name).collect();
+    assert_eq!(named, known, "docs/ADMIN.md, Metrics");
+    for (measure, (_, rest)) in ALL.iter().zip(told) {
+        let (label, values) = measure.label;
+        assert!(label.is_empty() || rest.contains(&format!("`{label}`")), "{rest}");
+        // Statuses and names of exceptions are not listed one by one.
+        if !matches!(label, "status" | "outcome") {
+            for value in values {
+                assert!(rest.contains(&format!("`{value}`")), "{value}: {rest}");
+            }
+        }
+    }
+    let mut folders = vec![root.join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.ends_with("measures.rs") {
+                let text = std::fs::read_to_string(&path).expect("text");
+                for macro_name in ["metrics::counter!", "metrics::gauge!", "metrics::histogram!"] {
+                    assert!(!text.contains(macro_name), "{}: {macro_name}", path.display());
+                }
+            }
+        }
+    }
+}
