@@ -116,8 +116,8 @@ const RESERVED: usize = 2;
 /// Connections for key checks and health checks, which must not wait for the databases' calls.
 const AT_THE_DOOR: usize = 4;
 /// Limits how long a transaction holds its database's locks if its process sends nothing any more
-/// (it was stopped, or its network failed).
-const LONGEST_SILENCE: &str = "SET idle_in_transaction_session_timeout = '30s'";
+/// (it was stopped, or its network failed): less than a lease, as nobody else can work meanwhile.
+const LONGEST_SILENCE: &str = "SET idle_in_transaction_session_timeout = '10s'";
 
 impl Store {
     /// Prepares the pools: `connections` for calls, and as many for the workers. Connects only when

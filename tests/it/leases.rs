@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use diesel_async::RunQueryDsl;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use outlook_bridge::auth::accounts as logins;
 use outlook_bridge::engine::Engine;
 use outlook_bridge::engine::lease::{Ended, under};
 use outlook_bridge::mailbox::pull::pull;
+use outlook_bridge::measures::Purpose;
 use outlook_bridge::planning::planner::Effects;
 use outlook_bridge::store::accounts::{self, Account};
 use outlook_bridge::store::databases;
@@ -501,4 +502,30 @@ async fn a_silent_odoo_is_poked_and_more_rarely_the_longer_it_is_silent() {
         sql(&engine, &format!("UPDATE databases SET {shut}")).await;
         assert_eq!(poked().await, 0, "{shut}");
     }
+}
+
+/// Whoever holds the planning lock and stands still holds up the whole database.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lock_of_a_process_that_stands_still_ends_before_its_leases() {
+    let w = world().await;
+    let store = &w.service.engine.store;
+    let mut still = store.get().await.expect("a connection");
+    let mut other = store.get().await.expect("a connection");
+    let id = databases::all(&mut other).await.expect("databases")[0].id;
+    still
+        .batch_execute("BEGIN")
+        .await
+        .expect("a transaction that nobody goes on with");
+    let _held = databases::serialize(&mut still, id, Purpose::Pull)
+        .await
+        .expect("the lock");
+    let patience = leases::LEASE.as_millis();
+    other
+        .batch_execute(&format!("SET lock_timeout = '{patience}ms'"))
+        .await
+        .expect("a setting");
+    databases::serialize(&mut other, id, Purpose::Exchange)
+        .await
+        .map(drop)
+        .expect("the lock is free before a lease has run out");
 }
