@@ -1,6 +1,7 @@
 //! `calendar.event.sync`: stores Odoo's changes and acknowledgements, and answers with the changes
 //! that Odoo must apply.
 
+mod existing;
 mod parts;
 mod shown;
 mod was;
@@ -37,13 +38,12 @@ use crate::outlook::wire::WireEvent;
 use crate::planning::people::People;
 use crate::planning::planner::refusals;
 use crate::planning::planner::{self, Effects, read_groups};
-use crate::store::accounts::{self, BackfillState};
+use crate::store::accounts;
 use crate::store::databases::{self, Database, PlanningLock};
 use crate::store::journal::{self, Level, Line};
 use crate::store::leases::{self, Urgency};
 use crate::store::meetings::{Identities, Meeting};
 use crate::store::outbox::OdooDebt;
-use crate::store::people::Person;
 use crate::store::reason::{Reason, Words};
 use crate::store::stubs::{self, Stub};
 use crate::store::unit::{Dossier, UnitOfWork};
@@ -105,12 +105,16 @@ async fn carry_out(
         acked,
         rejected,
         want_existing,
-        want_records,
-        effects,
+        mut want_records,
+        arrived,
+        mut effects,
     } = taken
     else {
         return nothing_taken(engine, database, known).await;
     };
+    let settled = existing::settle(engine, database, arrived).await?;
+    want_records.extend(settled.records);
+    effects.wake_accounts.extend(settled.told);
     engine.wake(&effects, request.user_id, database).await?;
     if let Some(user_id) = request.user_id.filter(|_| request.wait_ms > 0) {
         let longest = Duration::from_millis(request.wait_ms).min(LONGEST_WAIT);
@@ -144,7 +148,7 @@ async fn carry_out(
     let sent = i64::try_from(changes.len()).unwrap_or(i64::MAX);
     let owes_more = outbox::owes_odoo_more_than(&mut conn, database.id, sent).await?;
     let state = crate::admin::state::state(&mut conn, &engine.settings, database.id, known).await?;
-    let more = !state.paused && owes_more;
+    let more = !state.paused && (owes_more || settled.is_more);
     Ok(SyncAnswer {
         acked,
         rejected,
@@ -297,6 +301,8 @@ enum Taken {
         rejected: Vec<Rejected>,
         want_existing: Vec<i32>,
         want_records: Vec<WantedRecord>,
+        /// The users whose events are complete, and are to be settled.
+        arrived: Vec<i32>,
         effects: Effects,
     },
     Nothing,
@@ -329,7 +335,7 @@ async fn take(
     } = parts::take_all(conn, &lock, &people, clocks.between(), items, unreadable).await?;
     effects.merge(departures);
     parts::note_untold(conn, &lock, &people, &request.untold).await?;
-    let asked = ask_for_existing(conn, &lock, &people, request, repeated).await?;
+    let asked = existing::ask(conn, &people, request, repeated).await?;
     let mut wanted = asked.records;
     wanted.extend(stubs_to_ask_for(conn, database_id, request, repeated).await?);
     // The mailbox's next run plans the changes that waited for this, as there may be many.
@@ -339,6 +345,7 @@ async fn take(
         rejected,
         want_existing: asked.users,
         want_records: wanted,
+        arrived: asked.arrived,
         effects,
     })
 }
@@ -472,72 +479,6 @@ fn is_outdated(database: &Database, request: &SyncRequest) -> bool {
     is_earlier && request.call < database.last_call
 }
 
-/// What Odoo is asked to send.
-#[derive(Default)]
-struct Asked {
-    users: Vec<i32>,
-    records: Vec<WantedRecord>,
-    /// Accounts whose events are complete.
-    told: Vec<i64>,
-}
-
-/// Asks Odoo for the events of newly connected users, then for single records that others organize,
-/// and notices when all have arrived. The add-on enqueues them when it stores the answer that asks,
-/// and says with each call which users' events are not complete.
-async fn ask_for_existing(
-    conn: &mut Connection,
-    lock: &PlanningLock,
-    people: &People,
-    request: &SyncRequest,
-    repeated: bool,
-) -> anyhow::Result<Asked> {
-    let mut asked = Asked::default();
-    for account in people.backfilling() {
-        let user = account.odoo_user_id;
-        let have_come = !repeated && !request.existing_left.contains(&user);
-        match account.existing {
-            BackfillState::Unasked => {
-                accounts::set_existing(conn, account.id, BackfillState::Asked).await?;
-                asked.users.push(user);
-            }
-            BackfillState::Asked if repeated => asked.users.push(user),
-            BackfillState::AskedRecords if repeated => {
-                asked
-                    .records
-                    .extend(baseline::to_ask_for(conn, people, account).await?);
-            }
-            BackfillState::Asked if have_come => {
-                let settled = conn
-                    .transaction::<_, anyhow::Error, _>(async |conn| {
-                        baseline::settle(conn, lock, people, account).await?;
-                        let records = baseline::to_ask_for(conn, people, account).await?;
-                        if records.is_empty() {
-                            all_have_come(conn, people.database.id, account).await?;
-                        } else {
-                            accounts::set_existing(conn, account.id, BackfillState::AskedRecords).await?;
-                        }
-                        Ok(records)
-                    })
-                    .await;
-                match settled {
-                    Ok(records) if records.is_empty() => asked.told.push(account.id),
-                    Ok(records) => asked.records.extend(records),
-                    Err(error) => parts::say_once(conn, people, Some(user), UNSETTLED, error).await?,
-                }
-            }
-            BackfillState::AskedRecords if have_come => {
-                all_have_come(conn, people.database.id, account).await?;
-                asked.told.push(account.id);
-            }
-            BackfillState::Asked
-            | BackfillState::AskedRecords
-            | BackfillState::Moving
-            | BackfillState::Told => {}
-        }
-    }
-    Ok(asked)
-}
-
 /// Returns the records of long past meetings that have news in Outlook.
 async fn stubs_to_ask_for(
     conn: &mut Connection,
@@ -554,16 +495,6 @@ async fn stubs_to_ask_for(
         }
     }
     Ok(wanted)
-}
-
-const UNSETTLED: &str =
-    "what Odoo has told of this user's events could not be compared with Outlook; it is tried again";
-
-async fn all_have_come(conn: &mut Connection, database_id: Uuid, account: &Person) -> anyhow::Result<()> {
-    let next = moving::next_state(conn, database_id, account.odoo_user_id).await?;
-    accounts::set_existing(conn, account.id, next).await?;
-    accounts::plan_anew(conn, account.id).await?;
-    Ok(())
 }
 
 /// Stores news from Odoo, and collects the meetings to plan again.

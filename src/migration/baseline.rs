@@ -22,27 +22,58 @@ use crate::store::databases::PlanningLock;
 use crate::store::meetings::{self, Copy, Meeting, SlotAnswers};
 use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
-use crate::store::{Connection, people::Person};
+use crate::store::{Connection, accounts, people::Person};
 
 /// Lies, by a month, inside the days that Odoo sends when it is asked for existing events (at least
 /// a year back and two years ahead).
 const DAYS_BACK: i64 = 335;
 const DAYS_AHEAD: i64 = 700;
 
-/// Decides about a user's meetings once Odoo has sent all of the user's events.
+/// How many meetings of a user are compared in one transaction, which holds the planning lock.
+pub const PORTION: i64 = 200;
+
+/// What is left after some of a user's meetings were settled.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// More of the user's meetings.
+    Some,
+    /// Odoo is to be asked for these records.
+    All(Vec<WantedRecord>),
+}
+
+/// Decides about the next portion of a user's meetings once Odoo has sent all of the user's events,
+/// and notes how far it has come.
 ///
 /// # Errors
 /// When Postgres fails or holds what cannot be read.
-pub async fn settle(
+pub async fn settle_some(
     conn: &mut Connection,
     lock: &PlanningLock,
     people: &People,
     account: &Person,
+) -> anyhow::Result<Settled> {
+    let after = accounts::settled_to(conn, account.id).await?;
+    let (database_id, user_id) = (people.database.id, account.odoo_user_id);
+    let ids = meetings::unconfirmed_after(conn, database_id, account.id, user_id, after, PORTION).await?;
+    settle(conn, lock, people, account, &ids).await?;
+    let is_full = i64::try_from(ids.len()).is_ok_and(|count| count == PORTION);
+    if let Some(last) = ids.last().filter(|_| is_full) {
+        accounts::set_settled_to(conn, account.id, *last).await?;
+        return Ok(Settled::Some);
+    }
+    Ok(Settled::All(to_ask_for(conn, people, account).await?))
+}
+
+async fn settle(
+    conn: &mut Connection,
+    lock: &PlanningLock,
+    people: &People,
+    account: &Person,
+    ids: &[i64],
 ) -> anyhow::Result<()> {
-    let ids = meetings::unconfirmed_of(conn, people.database.id, account.id, account.odoo_user_id).await?;
-    let mut unit = UnitOfWork::of(conn, lock, &ids).await?;
+    let mut unit = UnitOfWork::of(conn, lock, ids).await?;
     for id in ids {
-        let Dossier { meeting, copies, .. } = unit.get(id)?;
+        let Dossier { meeting, copies, .. } = unit.get(*id)?;
         let organizes_here = meeting
             .organizer_in_odoo()
             .and_then(|user| people.account_of_user(user));

@@ -101,6 +101,8 @@ text_enum! {
     pub enum BackfillState {
         Unasked = "unasked",
         Asked = "asked",
+        /// Odoo sent the user's own events. Those that it did not send are compared in portions.
+        Arrived = "arrived",
         /// Odoo sent the user's own events, and was asked for single records that others organize.
         AskedRecords = "asked_records",
         /// Odoo sent the events, but the ones that its built-in sync had linked are still to be
@@ -548,6 +550,27 @@ pub async fn in_trouble(conn: &mut Connection) -> QueryResult<i64> {
 pub async fn set_existing(conn: &mut Connection, id: i64, to: BackfillState) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(dsl::existing.eq(to))
+        .execute(conn)
+        .await
+}
+
+/// Notes that Odoo has sent a user's own events. They are settled from the first meeting on.
+pub async fn note_arrival(conn: &mut Connection, id: i64) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set((dsl::existing.eq(BackfillState::Arrived), dsl::settled_to.eq(0)))
+        .execute(conn)
+        .await
+}
+
+/// Returns the last meeting that was settled after the user's events had arrived; 0 before the
+/// first.
+pub async fn settled_to(conn: &mut Connection, id: i64) -> QueryResult<i64> {
+    dsl::accounts.find(id).select(dsl::settled_to).first(conn).await
+}
+
+pub async fn set_settled_to(conn: &mut Connection, id: i64, meeting_id: i64) -> QueryResult<usize> {
+    diesel::update(dsl::accounts.find(id))
+        .set(dsl::settled_to.eq(meeting_id))
         .execute(conn)
         .await
 }

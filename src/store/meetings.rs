@@ -701,6 +701,30 @@ pub async fn unconfirmed_of(
         .await
 }
 
+/// Returns the first of these meetings after one, at most `limit`.
+pub async fn unconfirmed_after(
+    conn: &mut Connection,
+    database_id: Uuid,
+    account_id: i64,
+    user_id: i32,
+    after: i64,
+    limit: i64,
+) -> QueryResult<Vec<i64>> {
+    let with_copy = c::copies
+        .filter(c::account_id.eq(account_id))
+        .select(c::meeting_id);
+    let organized = m::organizer_id.eq(user_id).assume_not_null();
+    m::meetings
+        .filter(m::database_id.eq(database_id))
+        .filter(m::id.eq_any(with_copy).or(organized))
+        .filter(m::unconfirmed.eq(true).and(m::id.gt(after)))
+        .select(m::id)
+        .order(m::id)
+        .limit(limit)
+        .load(conn)
+        .await
+}
+
 /// Returns the meetings that a user's connection may affect: those that the user organizes in Odoo,
 /// and those with a copy in the mailbox.
 pub async fn of_account(

@@ -129,6 +129,7 @@ diesel::table! {
         urgency -> SmallInt,
         waiting -> BigInt,
         state_xid -> Xid8,
+        settled_to -> BigInt,
     }
 }
 

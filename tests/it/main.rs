@@ -65,6 +65,7 @@ mod schema;
 mod second_answers;
 mod series;
 mod series_master;
+mod settling;
 mod site_rules;
 mod stack;
 mod stalls;

@@ -82,7 +82,7 @@ fn value(rng: &mut StdRng, column: &Column) -> String {
     let one_of = |names: &[&str]| format!("'{}'", names[some as usize % names.len()]);
     match (column.name.as_str(), column.kind.as_str()) {
         ("state", _) => one_of(&["active", "stopped", "need_auth"]),
-        ("existing", _) => one_of(&["unasked", "asked", "asked_records", "moving", "told"]),
+        ("existing", _) => one_of(&["unasked", "asked", "arrived", "asked_records", "moving", "told"]),
         ("removals_answer" | "mails_answer", _) => one_of(&["yes", "no"]),
         ("object_id", _) => one_of(&["", "o1", "o2", "o3"]),
         (_, "text") => format!("'p{some}@contoso.example'"),

@@ -111,7 +111,7 @@ fn addressed(person: &Person) -> (i32, bool, &Mailbox) {
 fn is_backfilling(person: &Person) -> bool {
     let is_left = matches!(
         person.existing,
-        BackfillState::Unasked | BackfillState::Asked | BackfillState::AskedRecords
+        BackfillState::Unasked | BackfillState::Asked | BackfillState::Arrived | BackfillState::AskedRecords
     );
     is_left && person.is_connected()
 }
