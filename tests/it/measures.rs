@@ -94,7 +94,7 @@ async fn metrics_are_there_from_the_start_and_count() {
             ("outlook_bridge_planning_lock_held_seconds", "push"),
             ("outlook_bridge_planning_lock_waited_seconds", "button"),
             ("outlook_bridge_poll_late_seconds", "poll"),
-            ("outlook_bridge_poll_late_seconds", "asked"),
+            ("outlook_bridge_poll_late_seconds", "saved"),
             ("outlook_bridge_run_seconds", "whole"),
             ("outlook_bridge_run_seconds", "idle"),
             ("outlook_bridge_save_to_microsoft_seconds", ""),

@@ -85,6 +85,7 @@ fn value(rng: &mut StdRng, column: &Column) -> String {
         ("existing", _) => one_of(&["unasked", "asked", "arrived", "asked_records", "moving", "told"]),
         ("removals_answer" | "mails_answer", _) => one_of(&["yes", "no"]),
         ("object_id", _) => one_of(&["", "o1", "o2", "o3"]),
+        ("urgency", _) => (some % 5).to_string(),
         (_, "text") => format!("'p{some}@contoso.example'"),
         (_, "boolean") => format!("NOT {}", column.name),
         (_, "uuid") => "gen_random_uuid()".to_owned(),
