@@ -1,9 +1,11 @@
 //! Pending changes: writes to Outlook, and changes to Odoo.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
 use serde_json::Value;
@@ -442,23 +444,43 @@ fn is_time() -> _ {
     o::not_before.is_null().or(o::not_before.le(now))
 }
 
-/// Returns the oldest pending changes of a database, a waiting user's first.
+/// Returns pending changes of a database: a waiting user's first, then those of all users in turn,
+/// each user's oldest first. So a mailbox that is read for the first time holds up nobody else's
+/// news.
 pub async fn odoo_page(
     conn: &mut Connection,
     database_id: Uuid,
     first_user: Option<i32>,
     limit: i64,
 ) -> QueryResult<Vec<OdooDebt>> {
-    let debts = o::odoo_outbox
+    // Only the ids, which an index has in order, as there may be tens of thousands of changes.
+    let turn = sql::<BigInt>("row_number() OVER (PARTITION BY user_id ORDER BY id)");
+    let pending = o::odoo_outbox
         .filter(o::database_id.eq(database_id))
         .filter(o::held_for.is_null())
         .filter(is_time())
-        .select(OdooDebt::as_select())
+        .select(o::id)
         .limit(limit);
-    match first_user {
-        Some(user) => debts.order((o::user_id.ne(user), o::id)).load(conn).await,
-        None => debts.order(o::id).load(conn).await,
+    let ids: Vec<i64> = match first_user {
+        Some(user) => {
+            pending
+                .order((o::user_id.ne(user), turn, o::id))
+                .load(conn)
+                .await?
+        }
+        None => pending.order((turn, o::id)).load(conn).await?,
+    };
+    if ids.is_empty() {
+        return Ok(Vec::new());
     }
+    let mut debts: Vec<OdooDebt> = o::odoo_outbox
+        .filter(o::id.eq_any(&ids))
+        .select(OdooDebt::as_select())
+        .load(conn)
+        .await?;
+    let place: HashMap<i64, usize> = ids.into_iter().zip(0..).collect();
+    debts.sort_by_key(|debt| place.get(&debt.id).copied());
+    Ok(debts)
 }
 
 /// Delivers a change again later.

@@ -74,6 +74,7 @@ mod tenants;
 mod tls;
 mod tokens;
 mod told;
+mod turns;
 mod versions;
 mod waiting;
 mod window;

@@ -1,0 +1,1 @@
+DROP INDEX odoo_outbox_turns;
