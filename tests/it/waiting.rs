@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::people::{Writer, still};
 
 #[derive(Debug, diesel::QueryableByName)]
-#[allow(dead_code, reason = "it is shown when a test fails")]
+#[expect(dead_code, reason = "it is shown when a test fails")]
 struct Wrong {
     #[diesel(sql_type = Integer)]
     user: i32,
