@@ -26,6 +26,9 @@ CHROMIUM_FLAGS = [
 # The first page of a new server may have to bundle scripts and styles.
 PATIENCE_MS = 60_000
 
+# What Odoo shows when an event is about to begin. It stays, above whatever is below.
+REMINDER = ".o_notification:has(button:has-text('Snooze'))"
+
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -74,6 +77,20 @@ class Person:
         self.page.on("request", self._note_question)
         for ended in ("requestfinished", "requestfailed"):
             self.page.on(ended, lambda request: self._asked.discard(request))
+        self.page.add_locator_handler(self.page.locator(REMINDER), self._close_reminders)
+
+    def _close_reminders(self, shown: Locator) -> None:
+        """Closes Odoo's reminders, as a person does whom they hinder."""
+        for _ in range(shown.count()):
+            shown.first.locator(".o_notification_close").click()
+
+    def is_reminded(self) -> None:
+        """Waits until Odoo shows a reminder, and leaves it there."""
+        # Waiting for a locator would close it.
+        shown = (
+            "() => [...document.querySelectorAll('.o_notification button')].some(b => b.innerText.includes('Snooze'))"
+        )
+        self.page.wait_for_function(shown)
 
     def close(self) -> None:
         self.context.close()

@@ -3,6 +3,7 @@ and Odoo's."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -40,9 +41,30 @@ def add(site: Site, client: OdooClient, event: int) -> None:
     client.write("calendar.event", event, partner_ids=[[4, site.partner(client, YVES), False]])
 
 
+def reminder(client: OdooClient) -> tuple[int, timedelta]:
+    """Returns one of Odoo's reminders that are shown in its pages, and how long before."""
+    (alarm,) = client.execute(
+        "calendar.alarm", "search_read", [["alarm_type", "=", "notification"]], ["duration_minutes"], limit=1
+    )
+    return alarm["id"], timedelta(minutes=alarm["duration_minutes"])
+
+
 def remind(_site: Site, client: OdooClient, event: int) -> None:
-    alarm = client.execute("calendar.alarm", "search", [["alarm_type", "=", "notification"]], limit=1)
-    client.write("calendar.event", event, alarm_ids=[[6, 0, alarm]], show_as="free")
+    alarm, _ = reminder(client)
+    client.write("calendar.event", event, alarm_ids=[[6, 0, [alarm]]], show_as="free")
+
+
+def remind_now(client: OdooClient, event: int) -> None:
+    """Moves an event, so that Odoo shows its reminder within seconds."""
+    alarm, before = reminder(client)
+    begin = datetime.now(UTC) + before + timedelta(seconds=5)
+    client.write(
+        "calendar.event",
+        event,
+        start=f"{begin:%Y-%m-%d %H:%M:%S}",
+        stop=f"{begin + timedelta(hours=1):%Y-%m-%d %H:%M:%S}",
+        alarm_ids=[[6, 0, [alarm]]],
+    )
 
 
 def writing(**values: Any) -> Callable[[Site, OdooClient, int], None]:
@@ -384,6 +406,9 @@ def test_two_hundred_existing_events(make_stack: Callable[..., Stack], at_browse
     ben.log_in(BEN, "ben")
     ben.open_calendar()
     walk.expect(ben.page.locator(".o_outlook_bridge_waiting")).to_contain_text("1 event with guests waits")
+    # Odoo's reminder lies above the notice, until it is closed.
+    remind_now(site.client(BEN), site.new_event(BEN, "Soon"))
+    ben.is_reminded()
     review(ben)
     ben.shot("preview-of-one")
 
