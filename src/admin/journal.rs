@@ -12,6 +12,7 @@ use crate::store::Connection;
 use crate::store::databases::Database;
 use crate::store::journal::{self, Level};
 use crate::store::meetings::Identities;
+use crate::store::people::Person;
 use crate::store::reason::Reason;
 use crate::store::unit::{Dossier, UnitOfWork};
 
@@ -158,11 +159,17 @@ fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<String
             "it was changed in Odoo and is another one in Outlook, as {closed}"
         )));
     }
+    let template = record.template().ok();
     if meeting.differs {
-        let words = "it was changed in Odoo and is another one in Outlook, as its organizer's mailbox is not connected";
+        let organizer = template.as_ref().and_then(|template| people.organizer(template));
+        let words = if organizer.is_some_and(Person::is_connected) {
+            "it was changed in Odoo, and goes to Outlook once its organizer's mailbox has shown it"
+        } else {
+            "it was changed in Odoo and is another one in Outlook, as its organizer's mailbox is not connected"
+        };
         return Ok(Some(words.to_owned()));
     }
-    let Ok(template) = record.template() else {
+    let Some(template) = template else {
         return Ok(None);
     };
     let Some(organizer) = &template.organizer else {

@@ -37,6 +37,7 @@ mod idle_poll;
 mod impersonation;
 mod invitations;
 mod keys;
+mod late_organizers;
 mod leases;
 mod limits;
 mod logins;

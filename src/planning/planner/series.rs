@@ -47,6 +47,10 @@ use crate::store::reason::{Reason, Words};
 /// The window in days, if no mailbox sets one.
 const DAYS_BACK: i64 = 365;
 const DAYS_AHEAD: i64 = 730;
+/// The journal's words if the organizer's mailbox is connected and only a guest's has shown the
+/// meeting so far.
+const NOT_SHOWN_YET: &str =
+    "was changed in Odoo: Outlook gets it once the organizer's mailbox has shown the meeting";
 
 /// Both sides of a series, while it is planned.
 struct Sides<'a> {
@@ -397,8 +401,10 @@ impl Task<'_> {
         }
         let untold = !plan.differing.is_empty() || !plan.outlook.unsayable.is_empty();
         if untold && !self.dossier.meeting.differs {
-            let message = why_untold(plan, sides);
-            self.write_journal(Level::Warning, message);
+            match sides.unread {
+                Some(_) => self.write_journal(Level::Info, NOT_SHOWN_YET.to_owned()),
+                None => self.write_journal(Level::Warning, why_untold(plan, sides)),
+            }
         }
         self.dossier.meeting.differs = untold || !plan.apart.is_empty();
         match self.change_of_odoo(&plan.odoo, sides, &account)? {

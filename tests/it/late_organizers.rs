@@ -1,0 +1,122 @@
+//! A guest's mailbox shows a meeting before its organizer's mailbox does, and somebody edits it in
+//! Odoo meanwhile.
+
+use serde_json::{Value, json};
+
+use super::stack::{ANN, BEN};
+use super::world::{World, odoo_time, world};
+
+/// Ann has invited Ben in Outlook. Odoo has it from Ben's mailbox, as Ann's cannot be read.
+async fn shown_by_ben() -> (World, i64) {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    w.quiet().await;
+    let busy = json!([{"mailbox": ANN, "path": "delta", "status": 503}]);
+    w.stack.sim_call("PUT", "faults", busy).await;
+    w.outlook_creates(ANN, "Review", &[BEN]).await;
+    work(&mut w).await;
+    let id = w.odoo.by_name("Review").expect("from Ben's mailbox")["id"].as_i64();
+    (w, id.expect("an id"))
+}
+
+async fn work(w: &mut World) {
+    for _ in 0..2 {
+        w.worked(8).await;
+        w.odoo.sync(&w.service).await;
+    }
+}
+
+async fn read_again(w: &mut World) {
+    w.stack.sim_call("DELETE", "faults", Value::Null).await;
+    w.quiet().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_edit_waits_for_the_organizers_mailbox() {
+    let (mut w, id) = shown_by_ben().await;
+    w.odoo.write(id, json!({"name": "Review of May"}));
+    w.odoo.change_guests(id, &["carla@contoso.example"], &[]);
+    w.odoo.sync(&w.service).await;
+    work(&mut w).await;
+    assert_eq!(w.odoo.records[&id]["name"], "Review of May");
+    read_again(&mut w).await;
+    assert_eq!(w.odoo.records[&id]["name"], "Review of May");
+    let hers = w.stack.event(ANN, "Review of May").await.expect("written");
+    assert_eq!(hers["attendees"].as_array().expect("a list").len(), 2);
+    assert!(w.stack.event(BEN, "Review of May").await.is_some());
+}
+
+/// What is said while the mailbox is not read must not name it as one that is not connected.
+async fn says_nothing_wrong(w: &World) {
+    let lines = w.count("journal WHERE message LIKE '%not connected%'").await;
+    assert_eq!(lines, 0, "the journal");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_stays_when_the_organizer_edits_something_else() {
+    let (mut w, id) = shown_by_ben().await;
+    w.odoo.write(id, json!({"name": "Review of May"}));
+    w.odoo.sync(&w.service).await;
+    work(&mut w).await;
+    let hers = w.stack.event(ANN, "Review").await.expect("hers");
+    w.outlook_edits(ANN, &hers, json!({"location": {"displayName": "Room 7"}}))
+        .await;
+    work(&mut w).await;
+    assert_eq!(w.odoo.records[&id]["name"], "Review of May");
+    says_nothing_wrong(&w).await;
+    read_again(&mut w).await;
+    assert_eq!(w.odoo.records[&id]["name"], "Review of May");
+    assert_eq!(w.odoo.records[&id]["location"], "Room 7");
+    let hers = w.stack.event(ANN, "Review of May").await.expect("written");
+    assert_eq!(hers["location"]["displayName"], "Room 7");
+    says_nothing_wrong(&w).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_of_a_series_wait_too() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    w.quiet().await;
+    let busy = json!([{"mailbox": ANN, "path": "delta", "status": 503}]);
+    w.stack.sim_call("PUT", "faults", busy).await;
+    let body = json!({"subject": "Stand-up", "start": {"dateTime": "2027-03-01T09:00:00", "timeZone": "UTC"},
+        "end": {"dateTime": "2027-03-01T09:15:00", "timeZone": "UTC"},
+        "attendees": [{"type": "required", "emailAddress": {"address": BEN}}],
+        "recurrence": {"range": {"type": "numbered", "startDate": "2027-03-01", "numberOfOccurrences": 4},
+            "pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]}}});
+    w.stack
+        .sim_call("POST", &format!("mailboxes/{ANN}/events"), body)
+        .await;
+    work(&mut w).await;
+    let id = w.odoo.series_by_name("Stand-up").expect("from Ben's mailbox");
+    w.odoo.set_one(id, 1, &json!({"location": "Room 1"}));
+    w.odoo.set_series(id, &json!({"name": "Daily"}));
+    w.odoo.sync(&w.service).await;
+    work(&mut w).await;
+    says_nothing_wrong(&w).await;
+    read_again(&mut w).await;
+    assert_eq!(w.odoo.series_by_name("Daily"), Some(id));
+    let hers = w.stack.event(ANN, "Daily").await.expect("written");
+    assert_eq!(hers["type"], "seriesMaster");
+    says_nothing_wrong(&w).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_time_waits_too() {
+    let (mut w, id) = shown_by_ben().await;
+    let (start, stop) = (odoo_time(3, "15:00:00"), odoo_time(3, "16:00:00"));
+    w.odoo.write(id, json!({"start": start, "stop": stop}));
+    w.odoo.sync(&w.service).await;
+    work(&mut w).await;
+    assert_eq!(w.odoo.records[&id]["start"], start.as_str());
+    read_again(&mut w).await;
+    assert_eq!(w.odoo.records[&id]["start"], start.as_str());
+    let hers = w.stack.event(ANN, "Review").await.expect("there");
+    assert!(
+        hers["start"]["dateTime"]
+            .as_str()
+            .expect("a time")
+            .contains("T15:00"),
+        "{hers}"
+    );
+}
