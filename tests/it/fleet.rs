@@ -19,9 +19,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::convergence::operations::{Act, Exchange, Script, Step};
-use super::convergence::people::Side;
-use super::convergence::series_script;
+use super::convergence::operations::{Exchange, Script, Step};
 use super::convergence::service::{Log, Process};
 use super::convergence::steps::{Peer, Plan, program_of};
 use super::convergence::world::World;
@@ -156,7 +154,7 @@ struct Fleet {
 impl Fleet {
     async fn start(seed: u64, people: usize) -> Self {
         let front = Proxy::open().await;
-        let mut world = World::start_as(Plan {
+        let world = World::start_as(Plan {
             peer: Peer::of(seed),
             climate: Climate::Mixed(seed),
             people,
@@ -164,7 +162,6 @@ impl Fleet {
             public_url: Some(front.url.clone()),
         })
         .await;
-        world.invites_late = true;
         let report = Report(Log::clone(&world.log), seed);
         let mut fleet = Self {
             world,
@@ -208,9 +205,7 @@ impl Fleet {
         let mut next = Instant::now() + size.calm.mul_f64(self.rng.random());
         while Instant::now() < until {
             for _ in 0..self.rng.random_range(1..=8) {
-                if let Some(step) = with_late_guests(script.act()) {
-                    self.world.step(&step).await;
-                }
+                self.world.step(&script.act()).await;
             }
             if self.rng.random_bool(0.3) {
                 let begun = Instant::now();
@@ -374,39 +369,6 @@ impl Fleet {
         println!("fleet: {seen} requests; {whole} mailboxes were worked by several processes");
         assert!(seen > 100 && whole > 1, "{seen} requests, {whole} mailboxes");
     }
-}
-
-/// Leaves guests out of what is made in Outlook: they are invited when Odoo has it
-/// ([`World::invites_late`]).
-fn with_late_guests(mut step: Step) -> Option<Step> {
-    match &mut step {
-        Step::Act {
-            act:
-                Act::Create {
-                    side: Side::Outlook,
-                    guests,
-                    ..
-                },
-            ..
-        }
-        | Step::Series {
-            act:
-                series_script::Act::Create {
-                    side: Side::Outlook,
-                    guests,
-                    ..
-                },
-            ..
-        } => guests.clear(),
-        Step::Series {
-            act: series_script::Act::Guests {
-                side: Side::Outlook, ..
-            },
-            ..
-        } => return None,
-        _ => {}
-    }
-    Some(step)
 }
 
 /// A request of a process for a mailbox.

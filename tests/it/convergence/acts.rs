@@ -179,9 +179,6 @@ impl World {
         add: Option<&'static str>,
         remove: Option<&'static str>,
     ) -> Option<Vec<Deed>> {
-        if self.invites_late {
-            self.active_record(index)?;
-        }
         let address = self.organizers(index);
         let mut microsoft = self.stack.sim.sim.world();
         let (target, shown) = live(&microsoft, address, &self.events[index].mark, true)?;

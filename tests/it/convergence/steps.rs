@@ -138,7 +138,6 @@ impl World {
             services,
             calls: 0,
             people,
-            invites_late: false,
             public_url,
             backup: None,
             is_restored: false,

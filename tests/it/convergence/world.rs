@@ -27,9 +27,6 @@ pub struct World {
     pub(super) calls: usize,
     /// How many of the users there are.
     pub(super) people: usize,
-    /// Guests are invited in Outlook only to events that Odoo has. Then the organizer's mailbox was
-    /// read before any guest's, however late each is read.
-    pub invites_late: bool,
     /// The public address, if Microsoft notifies the service.
     pub public_url: Option<String>,
     /// Odoo at the last backup.
