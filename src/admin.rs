@@ -2,6 +2,7 @@
 
 pub mod journal;
 pub mod pairing;
+pub mod progress;
 pub mod state;
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -142,6 +142,7 @@ fn account_state(
         reason,
         login: Some(account.login.clone()),
         last_sync: account.last_sync_at.map(OdooTime),
+        connected_at: OdooTime(account.connected_at),
         removals: account.is_braked().then_some(account.brake_removals),
         waiting: account.waiting,
         mails: account.mails_held,

@@ -535,6 +535,7 @@ pub struct AccountState {
     pub reason: Option<String>,
     pub login: Option<String>,
     pub last_sync: Option<OdooTime>,
+    pub connected_at: OdooTime,
     /// How many removals wait for an administrator's answer; `None` if none do.
     pub removals: Option<i32>,
     /// How many events with guests wait for the user's choice.

@@ -725,6 +725,15 @@ pub async fn unconfirmed_after(
         .await
 }
 
+/// Counts the events and series that a mailbox shows.
+pub async fn count_shown(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
+    c::copies
+        .filter(c::account_id.eq(account_id).and(c::gone.eq(false)))
+        .count()
+        .get_result(conn)
+        .await
+}
+
 /// Returns the meetings that a user's connection may affect: those that the user organizes in Odoo,
 /// and those with a copy in the mailbox.
 pub async fn of_account(

@@ -413,6 +413,25 @@ pub async fn meetings_owed_to(
         .await
 }
 
+/// Counts the changes that Odoo is to make in a user's name, and that wait for nobody.
+pub async fn left_in_odoo(conn: &mut Connection, database_id: Uuid, user_id: i32) -> QueryResult<i64> {
+    o::odoo_outbox
+        .filter(o::database_id.eq(database_id).and(o::user_id.eq(user_id)))
+        .filter(o::held_for.is_null())
+        .count()
+        .get_result(conn)
+        .await
+}
+
+/// Counts the writes to a mailbox that wait for nobody's approval.
+pub async fn left_in_outlook(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
+    l::outlook_outbox
+        .filter(l::account_id.eq(account_id).and(l::collected.eq(false)))
+        .count()
+        .get_result(conn)
+        .await
+}
+
 /// Counts the removals that wait for the end of a mailbox's sync, or for an administrator.
 pub async fn held_count(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
     o::odoo_outbox

@@ -263,6 +263,9 @@ impl Methods {
         method_with_state!(module, "res.users.restart", |engine, caller, request: UserId| {
             accounts::restart(&engine, &caller.database, request.user_id).await?
         });
+        method!(module, "res.users.progress", |engine, caller, request: UserId| {
+            admin::progress::progress(&engine, &caller.database, request.user_id).await?
+        });
         method!(
             module,
             "res.users.removals",

@@ -122,6 +122,7 @@ fn all_methods() -> Vec<(&'static str, &'static str, Value, About)> {
         ),
         ("res.users", "stop", user.clone(), About::Named(None)),
         ("res.users", "restart", user.clone(), About::Named(None)),
+        ("res.users", "progress", user.clone(), About::Named(None)),
         ("res.users", "removals", user.clone(), MISSING),
         (
             "res.users",

@@ -53,6 +53,7 @@ mod organizers;
 mod outages;
 mod pairing;
 mod people;
+mod progress;
 mod proxy;
 mod put_aside;
 mod putting_aside;
