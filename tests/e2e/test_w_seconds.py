@@ -135,6 +135,25 @@ def run(env, given):
 REFRESH_PAUSE = 2
 
 
+def test_a_first_sync_says_how_far_it_is(site: Site, at_browser):
+    """Somebody connects while Microsoft is slow; others' pages say nothing of it."""
+    stack = site.stack
+    stack.add_user("Carla Cole", CARLA, "carla")
+    stack.sim.add_fault(mailbox=CARLA, path="delta", status=503)
+    stack.connect(site.client(CARLA))
+    carla, ben = at_browser(stack, "carla"), at_browser(stack, "ben")
+    for person, login in ((carla, CARLA), (ben, BEN)):
+        person.log_in(login, login.partition("@")[0])
+        person.open_calendar()
+    said = carla.page.locator(".o_outlook_bridge_progress")
+    walk.expect(said).to_contain_text("0 events in Outlook so far. You can leave this page.")
+    carla.shot("first-sync")
+    walk.expect(ben.page.locator(".o_outlook_bridge_progress")).to_have_count(0)
+    stack.sim.clear_faults()
+    walk.expect(said).to_have_count(0, timeout=120_000)
+    carla.shot("first-sync-over")
+
+
 def test_many_tabs_and_many_events(site: Site, at_browser, tmp_path: Path, note):
     """Each open page reads the events rarely, and one in which somebody writes not at all."""
     stack = site.stack

@@ -10,7 +10,8 @@ CONNECTED = ("active", "attention")
 TROUBLED = ("attention", "need_auth", "resetting")
 
 # What the service sends about an account beside its status.
-TOLD = ("reason", "login", "last_sync", "removals", "waiting", "mails", "is_reset")
+TOLD = ("reason", "login", "last_sync", "connected_at", "removals", "waiting", "mails", "is_reset")
+TIMES = ("last_sync", "connected_at")
 STATUSES = "microsoft_calendar_bridge.statuses"
 # How long nobody may notice that a user was archived by other means than Odoo's own.
 DEPARTURE_SECONDS = 600
@@ -45,6 +46,7 @@ class OutlookBridgeAccount(models.Model):
     reason = fields.Char(readonly=True)
     login = fields.Char(readonly=True)
     last_sync = fields.Datetime(readonly=True)
+    connected_at = fields.Datetime(readonly=True)
     removals = fields.Integer(
         readonly=True,
         help="How many events Outlook says were deleted, which an administrator must confirm first. 0: nothing waits.",
@@ -171,7 +173,7 @@ class OutlookBridgeAccount(models.Model):
             values = {
                 "status": values.get("status") if values.get("status") in statuses else "attention",
                 **{name: values.get(name) or False for name in TOLD},
-                "last_sync": fields.Datetime.to_datetime(values.get("last_sync") or False),
+                **{name: fields.Datetime.to_datetime(values.get(name) or False) for name in TIMES},
             }
             if changed := {name: value for name, value in values.items() if (account[name] or False) != value}:
                 account.write(changed)

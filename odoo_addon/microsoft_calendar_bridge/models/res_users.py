@@ -14,6 +14,8 @@ _logger = logging.getLogger(__name__)
 
 # For how long after pressing the Outlook button a user counts as waiting for news.
 WAITING = timedelta(seconds=30)
+# For how long after connecting a user the first sync may take.
+FIRST_SYNC = timedelta(days=1)
 # How many changes are applied while a user waits; the job applies the rest.
 OWN_PAGE = 20
 WAIT_MS = 2000
@@ -158,7 +160,8 @@ class ResUsers(models.Model):
     @api.model
     @api.readonly
     def outlook_bridge_notices(self):
-        """Returns what the calendar page shows its user: a warning, and how much waits for a decision."""
+        """Returns what the calendar page shows its user: a warning, how much waits for a decision, and
+        how far the first sync is."""
         account = (
             self.env["outlook.bridge.account"]._of(self.env.user).get(self.env.uid) if self._is_bridged() else None
         )
@@ -166,7 +169,36 @@ class ResUsers(models.Model):
             "reason": self.outlook_bridge_attention(),
             "waiting": account.waiting if account else 0,
             "mails": account.mails if account else 0,
+            "progress": self._outlook_bridge_progress(account) if account else "",
         }
+
+    @api.model
+    def _outlook_bridge_progress(self, account):
+        """Returns in words how far the first sync is; empty once it is over, or if that is not known."""
+        client = self.env["outlook.bridge.client"]
+        begins = account.status in CONNECTED and account.connected_at
+        if not begins or fields.Datetime.now() - begins > FIRST_SYNC or client._recently_down():
+            return ""
+        try:
+            told = client._call("res.users", "progress", timeout=QUICK, user_id=account.user_id.id)
+        except UserError:
+            return ""
+        if not told:
+            return ""
+        if told["reading"]:
+            return self.env._(
+                "Your calendars are being compared: %(found)s events in Outlook so far. You can leave this page.",
+                found=told["found"],
+            )
+        if left := told["left_in_odoo"]:
+            return self.env._(
+                "%(done)s of %(found)s events of Outlook are in Odoo. You can leave this page.",
+                done=max(told["found"] - left, 0),
+                found=max(told["found"], left),
+            )
+        return self.env._(
+            "%(left)s changes are on their way to Outlook. You can leave this page.", left=told["left_in_outlook"]
+        )
 
     def action_outlook_bridge_preview(self):
         self.ensure_one()

@@ -17,6 +17,7 @@ from . import (
     test_outside,
     test_pairing,
     test_preview,
+    test_progress,
     test_registrations,
     test_removals,
     test_reset,

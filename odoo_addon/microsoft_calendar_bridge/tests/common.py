@@ -130,6 +130,8 @@ class FakeService:
             "outlook": {"events": 12, "series": 3, "cancellations": 20, "people": 8, "outside": 2},
             "odoo": {"events": 11, "series": 2},
         }
+        # how far the first sync of each user is
+        self.progress = {}
         self.received = {}
         self.acks = []
         # the versions of the exchange that the service understands
@@ -146,6 +148,7 @@ class FakeService:
                 "reason": None,
                 "login": f"{user.login}@contoso.test",
                 "last_sync": "2026-11-22 10:00:00",
+                "connected_at": "2026-11-20 08:00:00",
                 "removals": None,
                 "waiting": 0,
                 "mails": 0,
@@ -297,6 +300,9 @@ class FakeService:
 
     def do_switch_mailbox(self, state):
         return {"url": "https://login.test/authorize?login_hint=ben"}
+
+    def do_progress(self, user_id):
+        return self.progress.get(user_id)
 
     def do_removals(self, user_id):
         if user_id not in self.removals:

@@ -79,7 +79,7 @@ class TestPreview(BridgeCase):
         wizard = self.opened()
         self.assertFalse(wizard.open_count)
         self.assertFalse(wizard.line_ids)
-        self.assertEqual(self.notices(self.ann), {"reason": False, "waiting": 0, "mails": 0})
+        self.assertEqual(self.notices(self.ann), {"reason": False, "waiting": 0, "mails": 0, "progress": ""})
 
     def test_words_and_answers(self):
         self.tell(self.ann, self.meetings, past=1)

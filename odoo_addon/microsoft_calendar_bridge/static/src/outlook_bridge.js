@@ -16,7 +16,8 @@ const REFRESH_DELAY = 300;
 const REFRESH_PAUSE = 2000;
 const REFRESH_RETRY = 1000;
 const REFRESH_RETRIES = 600;
-const NOTHING = { reason: false, waiting: 0, mails: 0 };
+const PROGRESS_PAUSE = 4000;
+const NOTHING = { reason: false, waiting: 0, mails: 0, progress: "" };
 
 function sleep(milliseconds) {
     return new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -126,7 +127,10 @@ patch(AttendeeCalendarController.prototype, {
                 refresh();
             }
         });
-        onWillUnmount(() => bus.unsubscribe(REFRESH, refresh));
+        onWillUnmount(() => {
+            bus.unsubscribe(REFRESH, refresh);
+            clearTimeout(this.outlookProgressTimer);
+        });
     },
 
     async onMicrosoftSyncCalendar() {
@@ -151,8 +155,8 @@ patch(AttendeeCalendarController.prototype, {
     },
 
     /**
-     * Loads why the user's account needs attention and what waits for a decision. The page works
-     * without it.
+     * Loads why the user's account needs attention, what waits for a decision, and how far the
+     * first sync is; this one again until it is over. The page works without it.
      */
     async loadOutlookAttention() {
         try {
@@ -162,6 +166,10 @@ patch(AttendeeCalendarController.prototype, {
             );
         } catch {
             Object.assign(this.outlookAttention, NOTHING);
+        }
+        clearTimeout(this.outlookProgressTimer);
+        if (this.outlookAttention.progress && status(this) === "mounted") {
+            this.outlookProgressTimer = setTimeout(() => this.loadOutlookAttention(), PROGRESS_PAUSE);
         }
     },
 
