@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Makes a release in build/release: the service with an embedded list of its dependencies
-# (cargo-auditable), the add-on, an SBOM (CycloneDX) and checksums. The same sources give the same
-# files.
+# Makes a release in build/release: the packages of scripts/package.sh, the source, an SBOM
+# (CycloneDX) and checksums. The program contains the list of its dependencies (cargo-auditable).
+# The same sources give the same files.
+# shellcheck source=scripts/cargo-tool.sh
 . "$(dirname "$0")/cargo-tool.sh"
 
 cargo_tool cargo-auditable "$1"
 cargo_tool cargo-cyclonedx "$2"
-cd "$PROJECT_ROOT"
+cd "$PROJECT_ROOT" || exit
 [ -z "$(git status --porcelain)" ] || fail "there are changes that are not committed: a release is made of what is committed"
 
 NAME=outlook-bridge-$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
@@ -19,7 +20,7 @@ mkdir -p "$OUT"
 say "building $NAME"
 RUSTFLAGS="--remap-path-prefix=$PROJECT_ROOT=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
   cargo auditable build --release --locked --package outlook-bridge --bin outlook-bridge --target-dir build/target
-install -m 755 build/target/release/outlook-bridge "$OUT/outlook-bridge"
+scripts/package.sh build/target/release/outlook-bridge "$OUT"
 
 say "listing what is in it"
 cargo cyclonedx --format json --spec-version 1.5 --override-filename outlook-bridge.cdx --manifest-path Cargo.toml >/dev/null
@@ -29,11 +30,7 @@ rm -f outlook-bridge.cdx.json
 # cargo cyclonedx writes one file for each member of the workspace.
 rm -f graph-sim/outlook-bridge.cdx.json fuzz/checks/outlook-bridge.cdx.json
 
-archive() { # archive FILE TREE PATH...
-  git archive --format=tar --prefix="$NAME/" "$2" "${@:3}" | gzip --no-name >"$OUT/$1"
-}
-archive "$NAME-addon.tar.gz" HEAD odoo_addon
-archive "$NAME-source.tar.gz" HEAD
+git archive --format=tar --prefix="$NAME/" HEAD | gzip --no-name >"$OUT/$NAME-source.tar.gz"
 
 (cd "$OUT" && sha256sum -- * >SHA256SUMS && cat SHA256SUMS)
 say "made in $OUT; to sign the sums: gpg --detach-sign --armor $OUT/SHA256SUMS"
