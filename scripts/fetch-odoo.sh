@@ -8,13 +8,6 @@
 PACKAGES_SID="odoo-19 fonts-montserrat"
 PACKAGES="libjs-jquery libjs-jquery-form libjs-underscore fonts-font-awesome fonts-roboto-unhinted fonts-inconsolata fonts-ocr-b"
 
-# Prints the Debian mirror that apt uses on this machine.
-debian_mirror() {
-  cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-    sed -n -e 's/^URIs: *//p' -e 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' |
-    tr ' ' '\n' | sed -n -E '/\/debian\/?$/{p;q}' || true
-}
-
 fetch() {
   if [ -n "${ODOO_HOME:-}" ]; then
     [ -d "$ODOO_HOME/odoo" ] || fail "ODOO_HOME=$ODOO_HOME holds no Python package 'odoo'"

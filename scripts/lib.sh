@@ -29,3 +29,10 @@ with_cache_lock() {
   "$@"
   exec {lock}>&-
 }
+
+# Prints the Debian mirror that apt uses on this machine.
+debian_mirror() {
+  cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+    sed -n -e 's/^URIs: *//p' -e 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' |
+    tr ' ' '\n' | sed -n -E '/\/debian\/?$/{p;q}' || true
+}

@@ -37,8 +37,11 @@ install_packages() {
   compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || wanted+=(postgresql)
   command -v chromium >/dev/null || wanted+=(chromium)
   find_python >/dev/null || wanted+=(python3 python3-venv)
-  # For tests that change the clock of a process.
-  [ -z "$with_long" ] || wanted+=(libfaketime)
+  # For the check of the service's unit.
+  command -v systemd-analyze >/dev/null || wanted+=(systemd)
+  # For tests that change the clock of a process, and those that check the packages and install them
+  # on fresh machines.
+  [ -z "$with_long" ] || wanted+=(libfaketime lintian debootstrap systemd-container)
   local package
   for package in "${wanted[@]}"; do
     has_package "$package" || missing+=("$package")

@@ -117,6 +117,11 @@ def steps() -> list[Step]:
             "the figures of the benchmarks (pytest)",
             [python, "-m", "pytest", "-q", "tests/bench", "-m", "not long"],
         ),
+        Step(
+            "lint",
+            "the files of the packages (pytest)",
+            [python, "-m", "pytest", "-q", "tests/install", "-m", "not long"],
+        ),
         Step("lint", "licenses, bans and sources (cargo-deny)", ["scripts/cargo-deny.sh", CARGO_DENY_VERSION]),
         Step(
             "lint",
@@ -156,7 +161,7 @@ def steps() -> list[Step]:
             ],
             {"CONVERGENCE_OPERATIONS": os.environ.get("CONVERGENCE_OPERATIONS", "20000")},
         ),
-        Step("long", "what stalls need", ["scripts/setup.sh", "--long"]),
+        Step("long", "what stalls and packages need", ["scripts/setup.sh", "--long"]),
         Step(
             "long",
             "stalls of a process, Postgres and a clock under load; processes that come and go; growth",
@@ -204,6 +209,11 @@ def steps() -> list[Step]:
             ),
         ),
         Step("long", "the programs", programs),
+        Step(
+            "long",
+            "the packages, and a fresh Debian that installs, upgrades and purges them",
+            [python, "-m", "pytest", "tests/install", "-m", "long", "--durations=8"],
+        ),
         Step("long", "the benchmark of many mailboxes, small", [python, "-m", "pytest", "tests/bench", "-m", "long"]),
         Step(
             "long",
