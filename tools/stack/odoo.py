@@ -113,10 +113,11 @@ def write_config(
     workers: int = 0,
     cron_threads: int = 1,
     site_addons: Path | None = None,
+    addons_dir: Path = paths.ADDONS_DIR,
 ) -> Path:
     """Writes Odoo's configuration file. It has the database's password, which must not be on the
     command line."""
-    own = [paths.ADDONS_DIR] if addons and (paths.ADDONS_DIR / paths.ADDON).exists() else []
+    own = [addons_dir] if addons and (addons_dir / paths.ADDON).exists() else []
     addons_path = ",".join(str(folder) for folder in (*own, site_addons) if folder)
     lines = {
         "db_host": server.host,
@@ -349,6 +350,7 @@ class Odoo:
         launcher: Path | None = None,
         extra_env: dict[str, str] | None = None,
         site_addons: Path | None = None,
+        addons_dir: Path = paths.ADDONS_DIR,
     ):
         self.server = server
         self.database = database
@@ -359,6 +361,8 @@ class Odoo:
         self._cron_threads = cron_threads
         self._launcher = launcher
         self._site_addons = site_addons
+        # Where our add-on is: the checkout's, or a copy that was unpacked from a release.
+        self._addons_dir = addons_dir
         self._env = environment() | (extra_env or {})
         self._port = port
         self._config = run_dir / "odoo.conf"
@@ -384,6 +388,7 @@ class Odoo:
             workers=self._workers,
             cron_threads=self._cron_threads,
             site_addons=self._site_addons,
+            addons_dir=self._addons_dir,
         )
         self._process = Process(
             "Odoo",

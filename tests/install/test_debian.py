@@ -1,0 +1,254 @@
+"""Walks the guide for Debian (docs/install/debian.md) on a fresh machine with systemd: from the
+package to the first event, an upgrade, the removal and the purge."""
+
+import re
+import subprocess
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import requests
+
+from tools.stack import CLIENT_ID, CLIENT_SECRET, Odoo, OdooClient, Simulator, Templates, eventually, free_port, paths
+from tools.stack import postgres as postgres_server
+
+from .conftest import only
+from .machine import BootedMachine, Machine
+
+pytestmark = pytest.mark.long
+
+KEY = "/etc/outlook-bridge/master.key"
+SETTINGS = "/etc/outlook-bridge/config.toml"
+DATA = "/var/lib/outlook-bridge"
+ANN = "ann@contoso.example"
+# Commands get the user and the key of the service, as systemd gives them to the service itself.
+COMMAND = (
+    "systemd-run --quiet --pipe --wait --property=User=outlook-bridge"
+    f" --property=LoadCredential=master_key:{KEY} /usr/bin/outlook-bridge --config {SETTINGS}"
+)
+
+
+class Steps:
+    """Prints the steps of the guide and how long they took."""
+
+    def __init__(self, file: Path):
+        self._file = file
+        self._began = self._last = time.monotonic()
+
+    def done(self, what: str) -> None:
+        now = time.monotonic()
+        line = f"{now - self._began:5.0f} s  (+{now - self._last:3.0f})  {what}"
+        self._last = now
+        print(line, flush=True)
+        with self._file.open("a") as file:
+            file.write(f"{line}\n")
+
+
+class Site:
+    """The machine with the service, Odoo beside it, and the simulated Microsoft."""
+
+    def __init__(self, machine: BootedMachine, server: postgres_server.Postgres, folder: Path, addons: Path):
+        self.machine = machine
+        self.port, self.admin_port = free_port(), free_port()
+        state = folder / "state"
+        odoo_port = free_port()
+        database = "install_odoo"
+        self.odoo = Odoo(server, database, folder, state, odoo_port, addons_dir=addons)
+        # Odoo as it is before: with its calendar, without Outlook.
+        Templates(server, folder).instantiate("base", database, state, self.odoo.url)
+        self.sim = Simulator(free_port(), folder, None, [self.odoo.redirect_uri])
+        self.user: OdooClient | None = None
+
+    def stop(self) -> None:
+        self.odoo.stop()
+        self.sim.stop()
+
+    def is_ready(self) -> bool:
+        try:
+            return requests.get(f"http://127.0.0.1:{self.admin_port}/health/ready", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def wait_until_ready(self) -> None:
+        eventually(self.is_ready, 90, message="the service is ready")
+
+    def main_pid(self) -> str:
+        return self.machine.says("systemctl show --property=MainPID --value outlook-bridge")
+
+    def syncs(self, subject: str) -> None:
+        """Makes an event on either side, and waits for both on the other one."""
+        assert self.user
+        start = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0) + timedelta(days=3)
+        times = {
+            name: {"dateTime": f"{moment:%Y-%m-%dT%H:%M:%S}", "timeZone": "UTC"}
+            for name, moment in (("start", start), ("end", start + timedelta(hours=1)))
+        }
+        self.sim.create_event(ANN, {"subject": f"{subject} in Outlook", "attendees": [], **times})
+        self.user.create(
+            "calendar.event",
+            name=f"{subject} in Odoo",
+            start=f"{start:%Y-%m-%d %H:%M:%S}",
+            stop=f"{start + timedelta(hours=1):%Y-%m-%d %H:%M:%S}",
+        )
+        eventually(lambda: self.sim.event(ANN, f"{subject} in Odoo"), 180, message="Odoo's event is in Outlook")
+        eventually(
+            lambda: self.odoo.query("SELECT 1 FROM calendar_event WHERE name = %s", f"{subject} in Outlook"),
+            180,
+            message="Outlook's event is in Odoo",
+        )
+
+
+@pytest.fixture
+def server(run_dir: Path) -> Iterator[postgres_server.Postgres]:
+    database_server = postgres_server.for_tests(run_dir / "postgres.log")
+    database_server.start()
+    yield database_server
+    database_server.stop()
+
+
+@pytest.fixture
+def site(
+    make_machine: Callable[..., Machine], server: postgres_server.Postgres, packages: Path, run_dir: Path
+) -> Iterator[Site]:
+    addons = run_dir / "addons"
+    with zipfile.ZipFile(only(packages, f"{paths.ADDON}-*.zip")) as archive:
+        archive.extractall(addons)
+    machine = make_machine(kind=BootedMachine)
+    assert isinstance(machine, BootedMachine)
+    made = Site(machine, server, run_dir / "site", addons)
+    yield made
+    made.stop()
+
+
+def test_the_guide_leads_to_the_first_event_and_back(site: Site, deb: Path, lower_deb: Path, run_dir: Path):
+    machine = site.machine
+    steps = Steps(run_dir / "steps.txt")
+    # The tests' ports and addresses; everything else is as the package makes it.
+    machine.path("/etc/systemd/system/outlook-bridge.service.d").mkdir(parents=True)
+    machine.path("/etc/systemd/system/outlook-bridge.service.d/ports.conf").write_text(
+        "[Service]\n"
+        f"Environment=OUTLOOK_BRIDGE_LISTEN=127.0.0.1:{site.port}\n"
+        f"Environment=OUTLOOK_BRIDGE_ADMIN_LISTEN=127.0.0.1:{site.admin_port}\n"
+    )
+    file = machine.bring(lower_deb)
+    said = machine.says(f"apt-get -qq update; apt-get -y install {file}")
+    assert f"made the master key, {KEY}" in said
+    steps.done("apt install ./outlook-bridge_*.deb, with Postgres")
+    site.wait_until_ready()
+    steps.done("the service is ready, with a private Postgres")
+    assert machine.says("systemctl is-enabled outlook-bridge; systemctl is-active outlook-bridge") == "enabled\nactive"
+    assert machine.says(f"ps -o user:32= -p {site.main_pid()}") == "outlook-bridge"
+    assert machine.mode(f"{DATA}/postgres/data") == "outlook-bridge:outlook-bridge 700"
+    # The master key is root's, and the service has no other one.
+    assert machine.mode(KEY) == "root:root 600"
+    assert machine.says(f"ls {DATA}") == "postgres"
+    assert machine.run(f"setpriv --reuid=outlook-bridge --clear-groups cat {KEY}", check=False).returncode != 0
+
+    site.sim.start()
+    edited = machine.path(SETTINGS)
+    edited.write_text(
+        edited.read_text()
+        .replace('#graph_url = "https://graph.microsoft.com/v1.0"', f'graph_url = "{site.sim.graph_url}"')
+        .replace('#login_url = "https://login.microsoftonline.com"', f'login_url = "{site.sim.login_url}"')
+        .replace("#poll_seconds = 60", "poll_seconds = 2")
+        .replace("#poll_seconds_quiet = 300", "poll_seconds_quiet = 2")
+    )
+    settings = edited.read_text()
+    assert len(re.findall(r"^[a-z_]+ = ", settings, re.MULTILINE)) == 4
+    machine.run("systemctl restart outlook-bridge")
+    site.wait_until_ready()
+    steps.done("settings changed, service restarted")
+
+    site.odoo.start()
+    admin = site.odoo.admin
+    admin.execute("ir.module.module", "update_list")
+    wizard = admin.create("res.config.settings", module_microsoft_calendar=True)
+    admin.execute("res.config.settings", "execute", [wizard])
+    (bridge,) = admin.search_read("ir.module.module", [["name", "=", paths.ADDON]], ["state"])
+    assert bridge["state"] == "installed"
+    steps.done("Odoo started with the add-on's zip; Outlook Calendar ticked, which installs both")
+
+    code = machine.says(f"{COMMAND} enroll")
+    wizard = admin.create(
+        "res.config.settings",
+        outlook_bridge_url=f"http://127.0.0.1:{site.port}",
+        outlook_bridge_code=code,
+        cal_microsoft_client_id=CLIENT_ID,
+        cal_microsoft_client_secret=CLIENT_SECRET,
+        outlook_bridge_agreed=True,
+    )
+    admin.execute("res.config.settings", "execute", [wizard])
+    assert "paired" in machine.says(f"{COMMAND} status")
+    steps.done("outlook-bridge enroll; paired in Odoo's settings")
+
+    site.odoo.create_user("Ann Archer", ANN, "ann")
+    site.user = site.odoo.client(ANN, "ann")
+    site.sim.sign_in(site.user)
+    site.syncs("First")
+    steps.done("a user has logged in; the first event of either side is on the other one")
+
+    key, pid = machine.says(f"cat {KEY}"), site.main_pid()
+    machine.run(f"apt-get -y install {machine.bring(deb)}")
+    site.wait_until_ready()
+    assert site.main_pid() != pid
+    assert machine.says("dpkg-query --show --showformat='${Version}' outlook-bridge").endswith("-1")
+    assert machine.says(f"cat {KEY}") == key
+    assert edited.read_text() == settings
+    assert ANN in machine.says(f"{COMMAND} status")
+    site.syncs("Upgraded")
+    steps.done("upgraded, which restarts the service; events go on")
+
+    machine.run("apt-get -y remove outlook-bridge")
+    assert not site.is_ready()
+    machine.wait_for("! pgrep --uid outlook-bridge", "nothing of the service runs")
+    assert machine.says(f"cat {KEY}") == key
+    assert machine.says(f"ls {DATA}/postgres/data/PG_VERSION")
+    steps.done("removed: nothing runs, data and key are kept")
+
+    machine.run(f"apt-get -y install {machine.bring(deb)}")
+    site.wait_until_ready()
+    site.syncs("Again")
+    steps.done("installed again: the pairing and the logins are still there")
+
+    site.odoo.stop()
+    said = machine.says("apt-get -y purge outlook-bridge")
+    assert f"removed the master key, {KEY}" in said
+    machine.wait_for("! pgrep --uid outlook-bridge", "nothing of the service runs")
+    left = machine.says("ls -d /etc/outlook-bridge /var/lib/outlook-bridge /run/outlook-bridge 2>/dev/null || true")
+    assert left == ""
+    assert machine.says("systemctl list-unit-files 'outlook-bridge*' --no-legend || true") == ""
+    # The user stays, without a password and without a shell.
+    assert machine.says("getent passwd outlook-bridge").endswith("/usr/sbin/nologin")
+    assert machine.says("getent shadow outlook-bridge").split(":")[1].startswith(("!", "*"))
+    steps.done("purged")
+
+
+def change_settings_of_package(deb: Path, out: Path, folder: Path) -> Path:
+    """Returns the package with one more line in its settings, as a later version would have."""
+    subprocess.run(["dpkg-deb", "--raw-extract", deb, folder], check=True)
+    settings = folder / SETTINGS.removeprefix("/")
+    settings.write_text(settings.read_text() + "\n# A new setting.\n#new = 1\n")
+    changed = out / "changed.deb"
+    subprocess.run(
+        ["dpkg-deb", "--root-owner-group", "--build", folder, changed], check=True, stdout=subprocess.DEVNULL
+    )
+    return changed
+
+
+def test_changed_settings_survive_an_upgrade_that_changes_them_too(
+    make_machine: Callable[..., Machine], deb: Path, tmp_path: Path
+):
+    machine = make_machine()
+    machine.run(f"apt-get -qq update; apt-get -y --no-install-recommends install {machine.bring(deb)}")
+    settings = machine.path(SETTINGS)
+    settings.write_text(settings.read_text().replace("#workers = 8", "workers = 4"))
+    changed = machine.bring(change_settings_of_package(deb, tmp_path, tmp_path / "raw"))
+    # What apt does without a terminal when told to keep what is there.
+    machine.run(f"dpkg --force-confold --install {changed}")
+    assert "\nworkers = 4\n" in settings.read_text()
+    assert "new setting" not in settings.read_text()
+    assert "new setting" in machine.path(f"{SETTINGS}.dpkg-dist").read_text()
+    assert machine.mode(SETTINGS) == "root:outlook-bridge 640"
