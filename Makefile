@@ -45,7 +45,7 @@ test-sim: setup ## Only the Microsoft simulator's series against another impleme
 	@$(PYTHON) -m tools.check --only sim
 
 .PHONY: test-long
-test-long: setup ## What takes too long for test: convergence over 20,000 operations (CONVERGENCE_OPERATIONS, CONVERGENCE_SEED), hours of fuzzing (FUZZ_SECONDS each), more of Odoo's own tests, moves and resets end to end
+test-long: setup ## What takes too long for test: convergence over 20,000 operations (CONVERGENCE_OPERATIONS, CONVERGENCE_SEED), hours of fuzzing (FUZZ_SECONDS each), more of Odoo's own tests, moves and resets end to end, packages on fresh machines, a release built twice
 	@$(PYTHON) -m tools.check --only long
 
 .PHONY: fuzz
@@ -53,7 +53,7 @@ fuzz: setup ## Only the fuzzing, 25 seconds a target (SECONDS_EACH)
 	@$(PYTHON) -m tools.fuzz $(or $(SECONDS_EACH),25)
 
 .PHONY: release
-release: ## Make a release in build/release: the service with its dependencies' list, the add-on, SBOM, checksums
+release: ## Make a release in build/release: Debian package, archive, files for Docker, add-on, source, SBOM, checksums
 	@scripts/release.sh 0.7.7 0.5.9
 
 .PHONY: bench-sim

@@ -41,7 +41,7 @@ install_packages() {
   command -v systemd-analyze >/dev/null || wanted+=(systemd)
   # For tests that change the clock of a process, and those that check the packages and install them
   # on fresh machines.
-  [ -z "$with_long" ] || wanted+=(libfaketime lintian debootstrap systemd-container)
+  [ -z "$with_long" ] || wanted+=(libfaketime lintian debootstrap systemd-container podman runc)
   local package
   for package in "${wanted[@]}"; do
     has_package "$package" || missing+=("$package")

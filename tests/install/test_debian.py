@@ -252,3 +252,42 @@ def test_changed_settings_survive_an_upgrade_that_changes_them_too(
     assert "new setting" not in settings.read_text()
     assert "new setting" in machine.path(f"{SETTINGS}.dpkg-dist").read_text()
     assert machine.mode(SETTINGS) == "root:outlook-bridge 640"
+
+
+def test_a_database_of_the_machine_is_used_without_a_password(make_machine: Callable[..., Machine], deb: Path):
+    machine = make_machine(kind=BootedMachine)
+    assert isinstance(machine, BootedMachine)
+    admin_port = free_port()
+    machine.path("/etc/systemd/system/outlook-bridge.service.d").mkdir(parents=True)
+    machine.path("/etc/systemd/system/outlook-bridge.service.d/ports.conf").write_text(
+        "[Service]\n"
+        f"Environment=OUTLOOK_BRIDGE_LISTEN=127.0.0.1:{free_port()}\n"
+        f"Environment=OUTLOOK_BRIDGE_ADMIN_LISTEN=127.0.0.1:{admin_port}\n"
+    )
+    machine.run(f"apt-get -qq update; apt-get -y --no-install-recommends install {machine.bring(deb)}")
+    # Without any Postgres, the log says what is missing.
+    machine.wait_for(
+        "journalctl --output=cat --unit=outlook-bridge | grep --quiet postgresql", "the log names the package"
+    )
+    # The commands and the address of the guide.
+    guide = (paths.PROJECT_ROOT / "docs/install/debian.md").read_text()
+    commands = re.findall(r"^sudo (-u postgres .*)$", guide, re.MULTILINE)
+    (address,) = re.findall(r'^(database_url = ".*")$', guide, re.MULTILINE)
+    assert len(commands) == 2
+    machine.run("apt-get -y install postgresql sudo")
+    for command in commands:
+        machine.run(f"sudo {command}")
+    settings = machine.path(SETTINGS)
+    settings.write_text(f"{settings.read_text()}\n{address}\n")
+    machine.run("systemctl restart outlook-bridge")
+
+    def is_ready() -> bool:
+        try:
+            return requests.get(f"http://127.0.0.1:{admin_port}/health/ready", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    eventually(is_ready, 60, message="the service is ready")
+    tables = machine.says("sudo -u postgres psql --tuples-only --no-align --dbname=outlook-bridge --command='\\dt'")
+    assert "|databases|" in tables
+    assert "|accounts|" in tables

@@ -4,7 +4,9 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +216,30 @@ def test_secrets_are_made_once(tmp_path: Path):
     assert again.returncode == 1
     assert "Nothing was changed" in again.stderr
     assert {file.name: file.read_text() for file in secrets.iterdir()} == before
+
+
+@pytest.mark.parametrize(("status", "result"), [(200, 0), (503, 1), (None, 1)])
+def test_the_health_check_believes_only_a_good_answer(status: int | None, result: int):
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status if self.path == "/health/ready" and status else 404)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        address = f"127.0.0.1:{server.server_port}"
+        if status:
+            thread = threading.Thread(target=server.handle_request, daemon=True)
+            thread.start()
+        else:
+            server.server_close()
+        checked = subprocess.run(
+            [DOCKER / "healthcheck.sh"],
+            env={"OUTLOOK_BRIDGE_ADMIN_LISTEN": address},
+            capture_output=True,
+            check=False,
+            timeout=30,
+        )
+    assert checked.returncode == result
