@@ -46,7 +46,8 @@ prepare() {
   install -m 755 "$PROGRAM" "$WORK/target/release/outlook-bridge"
   strip "$WORK/target/release/outlook-bridge"
   packaging/settings.sh config.default.toml >"$WORK/config.toml"
-  scripts/third-party.py >"$share/doc/outlook-bridge/THIRD-PARTY"
+  tools/third_party.py >"$share/doc/outlook-bridge/THIRD-PARTY"
+  manual "$share"
   # The date in Debian's form.
   cat >"$WORK/changelog" <<TEXT
 outlook-bridge ($VERSION-$REVISION) stable; urgency=medium
@@ -55,6 +56,16 @@ outlook-bridge ($VERSION-$REVISION) stable; urgency=medium
 
  -- $MAINTAINER  $(date --date="@$SOURCE_DATE_EPOCH" --rfc-email)
 TEXT
+}
+
+# Writes what the program says about itself for `man` and for shells, if it does so.
+manual() { # manual FOLDER
+  "$PROGRAM" help manual >/dev/null 2>&1 || return 0
+  mkdir -p "$1/man/man1" "$1/bash-completion/completions" "$1/zsh/vendor-completions" "$1/fish/vendor_completions.d"
+  "$PROGRAM" manual "$1/man/man1"
+  "$PROGRAM" completions bash >"$1/bash-completion/completions/outlook-bridge"
+  "$PROGRAM" completions zsh >"$1/zsh/vendor-completions/_outlook-bridge"
+  "$PROGRAM" completions fish >"$1/fish/vendor_completions.d/outlook-bridge.fish"
 }
 
 debian_package() {

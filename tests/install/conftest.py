@@ -13,8 +13,8 @@ from tools.stack import paths
 from .machine import BootedMachine, Machine, fresh_root
 
 RUN_DIR = paths.PROJECT_ROOT / "build" / "install"
-# There is no earlier release yet: the package to upgrade from is of the same sources, with a lower
-# revision. From 0.1.0 on it is that release's package.
+# UPGRADE_FROM names the package of an earlier release. Without it, as there is none yet, the package
+# to upgrade from is of the same sources, with a lower revision.
 LOWER, CURRENT = "0.1", "1"
 
 
@@ -62,6 +62,9 @@ def deb(packages: Path) -> Path:
 @pytest.fixture(scope="session")
 def lower_deb(run_dir: Path) -> Path:
     """Returns the package to upgrade from."""
+    earlier = os.environ.get("UPGRADE_FROM")
+    if earlier:
+        return Path(earlier).absolute()
     return only(make_packages(run_dir / "lower", LOWER), "*.deb")
 
 

@@ -8,7 +8,6 @@ import textwrap
 from collections import defaultdict
 from pathlib import Path
 
-TARGET = "x86_64-unknown-linux-gnu"
 NAMES = re.compile(r"(un)?licen[cs]e|copying|copyright|notice", re.IGNORECASE)
 
 
@@ -16,10 +15,17 @@ def cargo(*arguments: str) -> str:
     return subprocess.run(["cargo", *arguments, "--locked"], capture_output=True, text=True, check=True).stdout
 
 
-def linked() -> set[tuple[str, str]]:
+def host() -> str:
+    """Returns the platform that this machine's compiler builds for."""
+    told = subprocess.run(["rustc", "--version", "--verbose"], capture_output=True, text=True, check=True).stdout
+    (platform,) = re.findall(r"^host: (\S+)$", told, re.MULTILINE)
+    return platform
+
+
+def linked(platform: str) -> set[tuple[str, str]]:
     """Returns names and versions of what is linked into the program, without itself."""
     tree = cargo(
-        *("tree", "--package=outlook-bridge", f"--target={TARGET}"),
+        *("tree", "--package=outlook-bridge", f"--target={platform}"),
         *("--edges=normal,no-proc-macro", "--prefix=none", "--format={p}"),
     )
     crates = {tuple(line.replace(" v", " ").split()[:2]) for line in tree.splitlines() if line}
@@ -32,9 +38,12 @@ def texts(folder: Path) -> list[str]:
 
 
 def main() -> None:
-    wanted = linked()
-    packages = json.loads(cargo("metadata", "--format-version=1", f"--filter-platform={TARGET}"))["packages"]
-    packages = sorted((p for p in packages if (p["name"], p["version"]) in wanted), key=lambda p: (p["name"], p["version"]))
+    platform = host()
+    wanted = linked(platform)
+    packages = json.loads(cargo("metadata", "--format-version=1", f"--filter-platform={platform}"))["packages"]
+    packages = sorted(
+        (p for p in packages if (p["name"], p["version"]) in wanted), key=lambda p: (p["name"], p["version"])
+    )
     if len(packages) != len(wanted):
         raise SystemExit("error: cargo tree and cargo metadata name different libraries")
     users: dict[str, list[str]] = defaultdict(list)
