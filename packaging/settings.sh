@@ -4,9 +4,9 @@
 set -eu
 
 cat <<'TEXT'
-# The settings of outlook-bridge. Each one is shown with its default, or with an example. Remove the
-# # to set it, then restart the service: systemctl restart outlook-bridge. Upgrades keep this file.
-# `outlook-bridge doctor` says whether the settings work.
+# The settings of outlook-bridge. Each one is shown with its default, or with an example. To set one,
+# remove the "#" before its name, and restart the service: systemctl restart outlook-bridge
+# `outlook-bridge doctor` says whether the settings work. Upgrades keep what you change here.
 #
 # The service of the Debian package gets its master key from /etc/outlook-bridge/master.key.
 TEXT

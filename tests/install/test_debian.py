@@ -31,6 +31,27 @@ COMMAND = (
 )
 
 
+def use_free_ports(machine: Machine) -> tuple[int, int]:
+    """Lets the unit use ports that are free, as others may use the usual ones. Returns that for Odoo
+    and that for health checks."""
+    drop_in = machine.path("/etc/systemd/system/outlook-bridge.service.d")
+    drop_in.mkdir(parents=True)
+    port, admin_port = free_port(), free_port()
+    (drop_in / "ports.conf").write_text(
+        "[Service]\n"
+        f"Environment=OUTLOOK_BRIDGE_LISTEN=127.0.0.1:{port}\n"
+        f"Environment=OUTLOOK_BRIDGE_ADMIN_LISTEN=127.0.0.1:{admin_port}\n"
+    )
+    return port, admin_port
+
+
+def is_ready(admin_port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{admin_port}/health/ready", timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
 class Steps:
     """Prints the steps of the guide and how long they took."""
 
@@ -52,7 +73,7 @@ class Site:
 
     def __init__(self, machine: BootedMachine, server: postgres_server.Postgres, folder: Path, addons: Path):
         self.machine = machine
-        self.port, self.admin_port = free_port(), free_port()
+        self.port, self.admin_port = use_free_ports(machine)
         state = folder / "state"
         odoo_port = free_port()
         database = "install_odoo"
@@ -67,10 +88,7 @@ class Site:
         self.sim.stop()
 
     def is_ready(self) -> bool:
-        try:
-            return requests.get(f"http://127.0.0.1:{self.admin_port}/health/ready", timeout=5).ok
-        except requests.RequestException:
-            return False
+        return is_ready(self.admin_port)
 
     def wait_until_ready(self) -> None:
         eventually(self.is_ready, 90, message="the service is ready")
@@ -126,13 +144,6 @@ def site(
 def test_the_guide_leads_to_the_first_event_and_back(site: Site, deb: Path, lower_deb: Path, run_dir: Path):
     machine = site.machine
     steps = Steps(run_dir / "steps.txt")
-    # The tests' ports and addresses; everything else is as the package makes it.
-    machine.path("/etc/systemd/system/outlook-bridge.service.d").mkdir(parents=True)
-    machine.path("/etc/systemd/system/outlook-bridge.service.d/ports.conf").write_text(
-        "[Service]\n"
-        f"Environment=OUTLOOK_BRIDGE_LISTEN=127.0.0.1:{site.port}\n"
-        f"Environment=OUTLOOK_BRIDGE_ADMIN_LISTEN=127.0.0.1:{site.admin_port}\n"
-    )
     file = machine.bring(lower_deb)
     said = machine.says(f"apt-get -qq update; apt-get -y install {file}")
     assert f"made the master key, {KEY}" in said
@@ -254,16 +265,23 @@ def test_changed_settings_survive_an_upgrade_that_changes_them_too(
     assert machine.mode(SETTINGS) == "root:outlook-bridge 640"
 
 
+def test_the_archive_is_installed_as_the_guide_says(make_machine: Callable[..., Machine], packages: Path):
+    machine = make_machine(kind=BootedMachine)
+    guide = (paths.PROJECT_ROOT / "docs/install/debian.md").read_text()
+    (commands,) = re.findall(r"```sh\n(tar .*?)```", guide, re.DOTALL)
+    machine.bring(only(packages, "*-linux-*.tar.gz"))
+    _, admin_port = use_free_ports(machine)
+    machine.run(f"apt-get -qq update; apt-get -y install ca-certificates postgresql; {commands}")
+    eventually(lambda: is_ready(admin_port), 60, message="the service is ready")
+    assert machine.mode(KEY) == "root:root 600"
+    assert machine.mode(SETTINGS) == "root:outlook-bridge 640"
+    assert machine.mode(f"{DATA}/postgres/data") == "outlook-bridge:outlook-bridge 700"
+
+
 def test_a_database_of_the_machine_is_used_without_a_password(make_machine: Callable[..., Machine], deb: Path):
     machine = make_machine(kind=BootedMachine)
     assert isinstance(machine, BootedMachine)
-    admin_port = free_port()
-    machine.path("/etc/systemd/system/outlook-bridge.service.d").mkdir(parents=True)
-    machine.path("/etc/systemd/system/outlook-bridge.service.d/ports.conf").write_text(
-        "[Service]\n"
-        f"Environment=OUTLOOK_BRIDGE_LISTEN=127.0.0.1:{free_port()}\n"
-        f"Environment=OUTLOOK_BRIDGE_ADMIN_LISTEN=127.0.0.1:{admin_port}\n"
-    )
+    _, admin_port = use_free_ports(machine)
     machine.run(f"apt-get -qq update; apt-get -y --no-install-recommends install {machine.bring(deb)}")
     # Without any Postgres, the log says what is missing.
     machine.wait_for(
@@ -281,13 +299,7 @@ def test_a_database_of_the_machine_is_used_without_a_password(make_machine: Call
     settings.write_text(f"{settings.read_text()}\n{address}\n")
     machine.run("systemctl restart outlook-bridge")
 
-    def is_ready() -> bool:
-        try:
-            return requests.get(f"http://127.0.0.1:{admin_port}/health/ready", timeout=5).ok
-        except requests.RequestException:
-            return False
-
-    eventually(is_ready, 60, message="the service is ready")
+    eventually(lambda: is_ready(admin_port), 60, message="the service is ready")
     tables = machine.says("sudo -u postgres psql --tuples-only --no-align --dbname=outlook-bridge --command='\\dt'")
     assert "|databases|" in tables
     assert "|accounts|" in tables

@@ -124,6 +124,11 @@ def test_the_package_installs_without_systemd_and_goes_without_a_trace(
     machine.run(f"apt-get -y --reinstall install {file}")
     assert machine.says(f"cat {KEY}") == key
 
+    # A lost key is not replaced by one that opens nothing.
+    told = machine.run(f"mv {KEY} {KEY}.away; apt-get -y --reinstall install {file} 2>&1; mv {KEY}.away {KEY}").stdout
+    assert "is missing" in told
+    assert machine.says(f"cat {KEY}") == key
+
     machine.run(f"touch {DATA}/kept; apt-get -y remove outlook-bridge")
     assert machine.says(f"cat {KEY}; ls {DATA}") == f"{key}\nkept"
     machine.run(f"apt-get -y install {file}")
