@@ -20,7 +20,8 @@ from tools.stack import eventually, free_port, postgres
 from .conftest import only
 from .machine import fresh_root
 
-pytestmark = pytest.mark.long
+# Machines are installed, which takes long on a busy one.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 IMAGE = "outlook-bridge"
 # Cgroups of both versions at once, as some hosts have them, are too much for crun. Limits and timers

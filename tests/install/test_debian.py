@@ -18,7 +18,8 @@ from tools.stack import postgres as postgres_server
 from .conftest import only
 from .machine import BootedMachine, Machine
 
-pytestmark = pytest.mark.long
+# Machines are installed, which takes long on a busy one.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 KEY = "/etc/outlook-bridge/master.key"
 SETTINGS = "/etc/outlook-bridge/config.toml"

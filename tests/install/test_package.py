@@ -16,7 +16,8 @@ from tools.stack import paths
 from .conftest import make_packages, only
 from .machine import Machine
 
-pytestmark = pytest.mark.long
+# Machines are installed, which takes long on a busy one.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 KEY = "/etc/outlook-bridge/master.key"
 SETTINGS = "/etc/outlook-bridge/config.toml"
