@@ -36,6 +36,10 @@ test: ## Run every check and every test
 lint: setup ## Only the checks that run nothing: formatting, spelling, clippy, licenses, advisories, the add-on's rules (STEP=ruff: only those of that name)
 	@$(PYTHON) -m tools.check --only lint $(if $(STEP),--step "$(STEP)")
 
+.PHONY: docs
+docs: setup ## Build the documentation as a site, in build/site
+	@$(PYTHON) -m tools.docs
+
 .PHONY: test-rust
 test-rust: setup ## Only the Rust tests
 	@$(PYTHON) -m tools.check --only rust

@@ -112,6 +112,8 @@ def steps() -> list[Step]:
             "the exchange's document against the code (pytest)",
             [python, "-m", "pytest", "-q", "tests/exchange"],
         ),
+        Step("lint", "the documentation's site (zensical)", [python, "-m", "tools.docs"]),
+        Step("lint", "the documentation against the code (pytest)", [python, "-m", "pytest", "-q", "tests/docs"]),
         Step(
             "lint",
             "the figures of the benchmarks (pytest)",
