@@ -14,8 +14,9 @@ from pathlib import Path
 from .stack import paths
 
 ROOT = paths.PROJECT_ROOT
-COPY = ROOT / "build/docs"
-SITE = ROOT / "build/site"
+BUILD = ROOT / "build"
+COPY = BUILD / "docs"
+SITE = BUILD / "site"
 FIRST = ROOT / "README.md"
 
 LINK = re.compile(r"\]\(\s*<?([^)\s>]+)>?\s*\)")
@@ -56,9 +57,10 @@ def copy_pages() -> None:
 def main() -> int:
     copy_pages()
     shutil.rmtree(SITE, ignore_errors=True)
-    built = subprocess.run(
-        [Path(sys.executable).parent / "zensical", "build", "--strict", "--clean"], cwd=ROOT, check=False
-    )
+    # Built there, as the generator puts its cache beside its configuration.
+    shutil.copy(ROOT / "zensical.toml", BUILD)
+    zensical = Path(sys.executable).parent / "zensical"
+    built = subprocess.run([zensical, "build", "--strict", "--clean"], cwd=BUILD, check=False)
     if built.returncode == 0:
         print(f"the documentation: {SITE / 'index.html'}")
     return built.returncode

@@ -113,12 +113,12 @@ async fn metrics_are_there_from_the_start_and_count() {
     assert_eq!(count(&text, saves, ""), Some(1), "one save: {text}");
 }
 
-/// The names in the section of ADMIN.md are those in the code, and the code has no others.
+/// The names in the section of docs/monitoring.md are those in the code, and the code has no others.
 #[test]
 fn metrics_are_documented() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let guide = std::fs::read_to_string(root.join("docs/ADMIN.md")).expect("the guide");
-    let section = guide.split("### Metrics\n").nth(1).expect("a section");
+    let guide = std::fs::read_to_string(root.join("docs/monitoring.md")).expect("the guide");
+    let section = guide.split("## Metrics\n").nth(1).expect("a section");
     let section = section.split("\n##").next().expect("its text");
     let told: Vec<(&str, &str)> = section
         .lines()
@@ -127,7 +127,7 @@ fn metrics_are_documented() {
         .collect();
     let named: Vec<&str> = told.iter().map(|(name, _)| *name).collect();
     let known: Vec<&str> = ALL.iter().map(|measure| measure.name).collect();
-    assert_eq!(named, known, "docs/ADMIN.md, Metrics");
+    assert_eq!(named, known, "docs/monitoring.md, Metrics");
     for (measure, (_, rest)) in ALL.iter().zip(told) {
         let (label, values) = measure.label;
         assert!(label.is_empty() || rest.contains(&format!("`{label}`")), "{rest}");

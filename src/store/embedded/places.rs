@@ -166,7 +166,7 @@ fn own_user() -> anyhow::Result<Owner> {
         .with_context(|| {
             format!(
                 "Postgres refuses to run as root, and a user that others run as, too, would open the database to them: run the \
-                 service as a user of its own (docs/ADMIN.md has a unit for systemd), or make the user '{OWN_USER}' for Postgres: \
+                 service as a user of its own (docs/install/source.md has a unit for systemd), or make the user '{OWN_USER}' for Postgres: \
                  useradd --system --user-group --no-create-home --shell /usr/sbin/nologin {OWN_USER}"
             )
         })?;
