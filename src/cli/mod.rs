@@ -1,6 +1,8 @@
 //! The commands of `outlook-bridge`.
 
 mod commands;
+#[cfg(test)]
+mod documents;
 mod keys;
 mod records;
 mod serve;
