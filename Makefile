@@ -40,6 +40,10 @@ lint: setup ## Only the checks that run nothing: formatting, spelling, clippy, l
 docs: setup ## Build the documentation as a site, in build/site
 	@$(PYTHON) -m tools.docs
 
+.PHONY: docs-pictures
+docs-pictures: setup ## Make the pictures of the documentation again, in docs/pictures, from what a browser shows
+	@$(PYTHON) -m tools.pictures
+
 .PHONY: test-rust
 test-rust: setup ## Only the Rust tests
 	@$(PYTHON) -m tools.check --only rust

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools import docs
+from tools.pictures import LARGEST
 from tools.stack import paths
 
 ROOT = paths.PROJECT_ROOT
@@ -130,6 +131,12 @@ def test_shell_commands_can_be_read_by_a_shell(document: Path):
 def test_blocks_of_settings_can_be_read(document: Path):
     for block in blocks(document.read_text(), "toml"):
         tomllib.loads(block)
+
+
+def test_each_picture_is_shown_and_small():
+    pictures = set((ROOT / "docs/pictures").iterdir())
+    assert pictures == {file for file in docs.pages() if file.suffix == ".png"}
+    assert [file.name for file in pictures if file.stat().st_size >= LARGEST] == []
 
 
 def test_broken_links_are_found(tmp_path: Path):
