@@ -20,6 +20,21 @@ DOCUMENTS = [
     ROOT / "migrations/README.md",
     ROOT / "graph-sim/README.md",
 ]
+# Where a file is that a document names.
+FOLDERS = [
+    "",
+    "src",
+    "docs",
+    "tests",
+    "graph-sim",
+    "graph-sim/src",
+    "odoo_addon",
+    "odoo_addon/microsoft_calendar_bridge",
+]
+FOLDERS.append("odoo_addon/microsoft_calendar_bridge/models")
+# How files begin that a command makes, that are on the reader's machine, or that stand for any.
+ELSEWHERE = ("build/", "target/", ".demo", "/", "~", "<")
+FILE = re.compile(r"[^ *{}=]*/[^ *{}=]*\.(?:rs|py|md|toml|sh|yml|service)")
 # Variables with the service's prefix that are no settings of it.
 OTHER_VARIABLES = {"OUTLOOK_BRIDGE_CACHE", "OUTLOOK_BRIDGE_CONFIG"}
 
@@ -73,6 +88,14 @@ def test_each_link_leads_somewhere(document: Path):
     for written, file, anchor in docs.links(document):
         assert file.is_file(), f"{written}: there is no such file"
         assert not anchor or anchor in anchors(file), f"{written}: there is no such heading"
+
+
+@each_document
+def test_each_named_file_exists(document: Path):
+    prose = re.sub(r"^```.*?^```\s*$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    named = [file for file in re.findall(r"`([^`\n]+)`", prose) if FILE.fullmatch(file)]
+    for file in named:
+        assert file.startswith(ELSEWHERE) or any((ROOT / folder / file).exists() for folder in FOLDERS), file
 
 
 @each_document

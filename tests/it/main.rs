@@ -19,7 +19,6 @@ mod convergence;
 mod delegates;
 mod departures;
 mod descriptions;
-mod documents;
 mod doors;
 mod embedded;
 mod endings;
