@@ -23,7 +23,7 @@ use crate::calendar::invitations::{Guests, Mailer};
 use crate::calendar::merge::Told;
 use crate::engine::{Engine, health, now, tenants};
 use crate::mailbox::bodies;
-use crate::measures::Purpose;
+use crate::measures::{self, Purpose};
 use crate::migration::{baseline, moving};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{
@@ -783,6 +783,9 @@ impl<'a> Intake<'a> {
             dossier.meeting.note_told(&planner::repeats::of_late(&debt));
         }
         if ack.result == AckResult::Applied {
+            let waited = (self.people.now - debt.since).as_seconds_f64();
+            // The time of Postgres' clock.
+            measures::OUTLOOK_TO_ODOO.record("", waited.max(0.0));
             dossier.meeting.note_told(&planner::repeats::of_debt(&debt));
             dossier.meeting.count_write(self.people.now);
             dossier.tell(debt.user_id, debt.line.clone())?;

@@ -22,6 +22,8 @@ pub enum Kind {
     Counter,
     /// Durations in seconds, in buckets up to these.
     Histogram(&'static [f64]),
+    /// What the service's database says when the metrics are asked for, the same in each process.
+    Gauge,
 }
 
 /// A metric with at most one label.
@@ -71,6 +73,54 @@ pub const LOCK_WAITED: Measure = Measure {
     help: "How long the planning lock of a database was waited for, by what for",
     label: ("what", Purpose::ALL),
 };
+pub const DATABASE_UP: Measure = Measure {
+    name: "outlook_bridge_postgres_up",
+    kind: Kind::Gauge,
+    help: "Whether Postgres has just answered (1); otherwise the other gauges are old",
+    label: NO_LABEL,
+};
+pub const DATABASES: Measure = Measure {
+    name: "outlook_bridge_databases",
+    kind: Kind::Gauge,
+    help: "Paired databases, and how many of them are paused, must be paired or confirmed again \
+           (quarantined), have not called for ten minutes (silent), or whose exchange fails",
+    label: ("state", &["paired", "paused", "quarantined", "silent", "failing"]),
+};
+pub const DUE: Measure = Measure {
+    name: "outlook_bridge_mailboxes_due",
+    kind: Kind::Gauge,
+    help: "Mailboxes that are due and that no run works yet",
+    label: NO_LABEL,
+};
+pub const DUE_LONGEST: Measure = Measure {
+    name: "outlook_bridge_mailboxes_due_longest_seconds",
+    kind: Kind::Gauge,
+    help: "How long the mailbox has been due that waits longest for its run",
+    label: NO_LABEL,
+};
+pub const HELD: Measure = Measure {
+    name: "outlook_bridge_held",
+    kind: Kind::Gauge,
+    help: "What waits for a person: removals above the limit, mails above the limit, events with guests \
+           from before the connection (events)",
+    label: ("what", &["removals", "mails", "events"]),
+};
+pub const MAILBOXES: Measure = Measure {
+    name: "outlook_bridge_mailboxes",
+    kind: Kind::Gauge,
+    help: "Mailboxes of paired databases, by whether they are synced, make no progress (in_trouble), \
+           were stopped by their users, or must log in again (need_auth)",
+    label: ("state", &["synced", "in_trouble", "stopped", "need_auth"]),
+};
+pub const MICROSOFT: Measure = Measure {
+    name: "outlook_bridge_microsoft_answers_total",
+    kind: Kind::Counter,
+    help: "Answers of Microsoft Graph to requests and to parts of batches, by what became of them",
+    label: (
+        "outcome",
+        &["ok", "throttled", "refused", "failed", "unreachable"],
+    ),
+};
 pub const NOTIFICATIONS: Measure = Measure {
     name: "outlook_bridge_notifications_total",
     kind: Kind::Counter,
@@ -78,11 +128,47 @@ pub const NOTIFICATIONS: Measure = Measure {
            subscription; and changes that none had announced (missed)",
     label: ("result", &["taken", "unknown", "malformed", "missed"]),
 };
+pub const OUTLOOK_TO_ODOO: Measure = Measure {
+    name: "outlook_bridge_outlook_to_odoo_seconds",
+    kind: Kind::Histogram(LONG),
+    help: "Time from when a change was read in Outlook, or planned again, until Odoo said that it was applied",
+    label: NO_LABEL,
+};
+pub const OWED: Measure = Measure {
+    name: "outlook_bridge_owed",
+    kind: Kind::Gauge,
+    help: "Changes that are stored for a side and that it has not confirmed, without those that wait for a person",
+    label: ("side", &["odoo", "outlook"]),
+};
+pub const OWED_LONGEST: Measure = Measure {
+    name: "outlook_bridge_owed_longest_seconds",
+    kind: Kind::Gauge,
+    help: "How long the oldest of these changes has waited: for Outlook since the save, for Odoo since it was read",
+    label: ("side", &["odoo", "outlook"]),
+};
 pub const POLL_LATE: Measure = Measure {
     name: "outlook_bridge_poll_late_seconds",
     kind: Kind::Histogram(LONG),
     help: "How long a due mailbox waited for its run, by what it was due for",
     label: ("why", &["person", "saved", "news", "rest", "poll"]),
+};
+pub const PUT_ASIDE: Measure = Measure {
+    name: "outlook_bridge_put_aside",
+    kind: Kind::Gauge,
+    help: "Events that could not be processed and are tried again at growing intervals",
+    label: NO_LABEL,
+};
+pub const REGISTRATIONS_REFUSED: Measure = Measure {
+    name: "outlook_bridge_registrations_refused",
+    kind: Kind::Gauge,
+    help: "App registrations whose client id, secret or tenant Microsoft refuses",
+    label: NO_LABEL,
+};
+pub const RESTING: Measure = Measure {
+    name: "outlook_bridge_mailboxes_resting",
+    kind: Kind::Gauge,
+    help: "Mailboxes that rest, as Microsoft asked for a pause",
+    label: NO_LABEL,
 };
 pub const RUNS: Measure = Measure {
     name: "outlook_bridge_runs_total",
@@ -103,11 +189,24 @@ pub const SAVE_TO_MICROSOFT: Measure = Measure {
            that it needed, without what waited for approval",
     label: NO_LABEL,
 };
+pub const SECRET_ENDS: Measure = Measure {
+    name: "outlook_bridge_secret_ends_seconds",
+    kind: Kind::Gauge,
+    help: "Time until the first client secret ends; not a number (NaN) if no date was entered",
+    label: NO_LABEL,
+};
 pub const STATEMENTS: Measure = Measure {
     name: "outlook_bridge_statements_total",
     kind: Kind::Counter,
     help: "Statements that were sent to Postgres",
     label: NO_LABEL,
+};
+pub const SUBSCRIPTIONS: Measure = Measure {
+    name: "outlook_bridge_subscriptions",
+    kind: Kind::Gauge,
+    help: "Subscriptions to Microsoft's notifications: valid ones, valid ones that have missed a change \
+           (silent), and those that could not be made (failing)",
+    label: ("state", &["valid", "silent", "failing"]),
 };
 pub const TURNED_AWAY: Measure = Measure {
     name: "outlook_bridge_turned_away_total",
@@ -123,14 +222,29 @@ pub const TURNED_AWAY: Measure = Measure {
 pub const ALL: &[Measure] = &[
     BUSY,
     CALLS,
+    DATABASE_UP,
+    DATABASES,
+    DUE,
+    DUE_LONGEST,
+    HELD,
     LOCK_HELD,
     LOCK_WAITED,
+    MAILBOXES,
+    MICROSOFT,
     NOTIFICATIONS,
+    OUTLOOK_TO_ODOO,
+    OWED,
+    OWED_LONGEST,
     POLL_LATE,
+    PUT_ASIDE,
+    REGISTRATIONS_REFUSED,
+    RESTING,
     RUNS,
     RUN,
     SAVE_TO_MICROSOFT,
+    SECRET_ENDS,
     STATEMENTS,
+    SUBSCRIPTIONS,
     TURNED_AWAY,
 ];
 
@@ -189,6 +303,11 @@ impl Measure {
         metrics::counter!(self.name, self.label.0 => value).increment(1);
     }
 
+    /// Sets the present value.
+    pub fn set(&self, value: &'static str, to: f64) {
+        metrics::gauge!(self.name, self.labels(value)).set(to);
+    }
+
     /// Notes a duration in seconds.
     pub fn record(&self, value: &'static str, seconds: f64) {
         metrics::histogram!(self.name, self.labels(value)).record(seconds);
@@ -218,12 +337,14 @@ pub fn announce() {
         match measure.kind {
             Kind::Counter => metrics::describe_counter!(measure.name, measure.help),
             Kind::Histogram(_) => metrics::describe_histogram!(measure.name, Unit::Seconds, measure.help),
+            Kind::Gauge => metrics::describe_gauge!(measure.name, measure.help),
         }
         for value in values {
             let labels = measure.labels(value);
             match measure.kind {
                 Kind::Counter => metrics::counter!(measure.name, labels).increment(0),
                 Kind::Histogram(_) => drop(metrics::histogram!(measure.name, labels)),
+                Kind::Gauge => metrics::gauge!(measure.name, labels).set(0.0),
             }
         }
     }

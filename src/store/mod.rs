@@ -10,6 +10,7 @@ pub mod databases;
 pub mod embedded;
 pub mod enrollments;
 pub mod erasing;
+pub mod gauges;
 pub mod idle;
 pub mod journal;
 mod keys;

@@ -377,6 +377,9 @@ pub struct OdooDebt {
     pub attempts: i32,
     /// The change waits until then.
     pub not_before: Option<DateTime<Utc>>,
+    /// When it was stored; a change that is planned again is another one.
+    #[diesel(skip_insertion)]
+    pub since: DateTime<Utc>,
 }
 
 pub async fn odoo_of_all(conn: &mut Connection, meetings: &[i64]) -> QueryResult<Vec<OdooDebt>> {

@@ -314,6 +314,7 @@ diesel::table! {
         attempts -> Integer,
         not_before -> Nullable<Timestamptz>,
         op -> Text,
+        since -> Timestamptz,
     }
 }
 

@@ -1,12 +1,19 @@
 //! Health endpoints and metrics: whether the process lives, whether it can work, and its numbers.
 
+use std::time::Duration;
+
 use actix_web::{HttpResponse, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
+use tokio::time::timeout;
 
-use crate::engine::Engine;
 use crate::engine::health::SAID_AFTER;
-use crate::store::{accounts, databases};
+use crate::engine::{Engine, now};
+use crate::measures;
+use crate::store::{accounts, databases, gauges};
+
+/// How long the database may take for the gauges: less than the time after which Prometheus gives up.
+const LONGEST_READING: Duration = Duration::from_secs(5);
 
 /// What the endpoints report on.
 pub struct HealthState {
@@ -46,8 +53,24 @@ async fn in_trouble(health: &HealthState) -> anyhow::Result<(i64, i64)> {
     Ok((databases, accounts::in_trouble(&mut conn).await?))
 }
 
+/// Answers the metrics. The gauges keep their last values while Postgres does not answer.
 pub async fn metrics(health: web::Data<HealthState>) -> HttpResponse {
+    let read = timeout(LONGEST_READING, gauges(&health)).await;
+    let is_up = match read.map_err(anyhow::Error::from).flatten() {
+        Ok(()) => 1.0,
+        Err(error) => {
+            tracing::warn!(error = format!("{error:#}"), "the gauges could not be read");
+            0.0
+        }
+    };
+    measures::DATABASE_UP.set("", is_up);
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4")
         .body(health.metrics.render())
+}
+
+async fn gauges(health: &HealthState) -> anyhow::Result<()> {
+    let mut conn = health.engine.store.at_the_door().await?;
+    gauges::read(&mut conn, now(), SAID_AFTER).await?.show();
+    Ok(())
 }

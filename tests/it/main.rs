@@ -27,6 +27,7 @@ mod file_sizes;
 mod findings;
 mod fleet;
 mod front_door;
+mod gauges;
 mod gone;
 mod growth;
 mod growth_of_past;

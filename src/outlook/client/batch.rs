@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::challenge;
 use super::requests::{action, etag, expand_link, respond_body, uid_filter};
 use super::transport::{
-    Call, EventList, GraphClient, LONGEST_RETRY_AFTER, PREFERRED, error_of_reply, parse_retry_after, read,
-    unreadable_body,
+    Call, EventList, GraphClient, LONGEST_RETRY_AFTER, PREFERRED, error_of_reply, note_answer,
+    parse_retry_after, read, unreadable_body,
 };
 use crate::calendar::event::Answer;
 use crate::outlook::error::GraphError;
@@ -227,6 +227,7 @@ impl RawBatchReply {
             BatchItem::Update { .. } => (Method::PATCH, false),
             BatchItem::Create { .. } | BatchItem::Respond { .. } => (Method::POST, false),
         };
+        note_answer(self.status);
         if !(200..300).contains(&self.status) {
             let claims = self.header("www-authenticate").and_then(Value::as_str);
             let error = match claims.and_then(challenge::claims_in) {

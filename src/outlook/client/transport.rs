@@ -18,6 +18,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::challenge;
+use crate::measures;
 use crate::outlook::error::{GraphError, Limit};
 use crate::outlook::text::make_storable;
 use crate::outlook::wire::WireEvent;
@@ -245,6 +246,7 @@ impl GraphClient {
             } else {
                 "network"
             };
+            measures::MICROSOFT.add("unreachable", 1);
             tracing::debug!(reason, "no reply from Graph");
             GraphError::Transient {
                 outcome_unknown: call.method != Method::GET && !error.is_connect() && !error.is_builder(),
@@ -255,6 +257,7 @@ impl GraphClient {
         };
         let response = request.send().await.map_err(lost)?;
         let status = response.status();
+        note_answer(status.as_u16());
         let headers = response.headers();
         span.record("status", status.as_u16());
         if let Some(id) = headers.get("request-id").and_then(|id| id.to_str().ok()) {
@@ -335,6 +338,17 @@ pub(super) fn code_of(body: &Value) -> &str {
     body.pointer("/error/code")
         .and_then(Value::as_str)
         .unwrap_or_default()
+}
+
+/// Counts an answer, of a request or of a part of a batch.
+pub(super) fn note_answer(status: u16) {
+    let outcome = match status {
+        200..300 => "ok",
+        429 => "throttled",
+        408 | 500.. => "failed",
+        _ => "refused",
+    };
+    measures::MICROSOFT.add(outcome, 1);
 }
 
 /// Returns the error for a reply that is not 2xx (pages *errors*, *throttling*; the shape of

@@ -1,0 +1,1 @@
+ALTER TABLE odoo_outbox DROP COLUMN since;
