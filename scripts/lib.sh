@@ -9,6 +9,8 @@ CACHE_DIR=${OUTLOOK_BRIDGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/outlook-bridge
 ODOO_SERIES=19.0
 ODOO_ROOT=$CACHE_DIR/odoo-$ODOO_SERIES
 VENV_DIR=$CACHE_DIR/venv
+# Read by tools/stack/paths.py too.
+PROMETHEUS_ROOT=$CACHE_DIR/prometheus
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 fail() { printf '\033[31merror:\033[0m %s\n' "$*" >&2; exit 1; }

@@ -101,4 +101,5 @@ done
 with_cache_lock install_packages
 with_cache_lock make_user
 retry "$(dirname "$0")/fetch-odoo.sh"
+retry "$(dirname "$0")/fetch-prometheus.sh"
 with_cache_lock make_venv

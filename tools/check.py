@@ -114,6 +114,7 @@ def steps() -> list[Step]:
         ),
         Step("lint", "the documentation's site (zensical)", [python, "-m", "tools.docs"]),
         Step("lint", "the documentation against the code (pytest)", [python, "-m", "pytest", "-q", "tests/docs"]),
+        Step("lint", "the dashboard and the alerts (promtool)", [python, "-m", "pytest", "-q", "tests/monitoring"]),
         Step(
             "lint",
             "the figures of the benchmarks (pytest)",

@@ -1,6 +1,7 @@
 """Paths: the checkout, the cache folder that set-up fills, and Odoo."""
 
 import os
+import shutil
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +24,13 @@ def odoo_python_path() -> Path:
     if named:
         return Path(named)
     return cache_dir() / "odoo-19.0/usr/lib/python3/dist-packages"
+
+
+def prometheus(name: str) -> Path:
+    """Returns a program of Prometheus: the machine's own if it has all, otherwise what set-up has
+    unpacked."""
+    found = [shutil.which(program) for program in ("prometheus", "promtool")]
+    return Path(found[0]).parent / name if all(found) and found[0] else cache_dir() / "prometheus/usr/bin" / name
 
 
 def cargo_target_dir() -> Path:
