@@ -22,13 +22,18 @@ pub fn check_of(path: &Path, metadata: &std::fs::Metadata) -> anyhow::Result<()>
     if owner == Uid::effective() || owner.is_root() {
         return Ok(());
     }
-    let name = User::from_uid(owner)
-        .ok()
-        .flatten()
-        .map_or_else(|| owner.to_string(), |user| user.name);
+    let name = name_of(owner);
     bail!(
         "{} belongs to the user {name}: run this as {name} ('sudo -u {name} outlook-bridge …'), or give it to the user that the \
          service runs as ('chown')",
         path.display()
     )
+}
+
+/// Returns the name of a user, or the number of one without a name.
+pub fn name_of(user: Uid) -> String {
+    User::from_uid(user)
+        .ok()
+        .flatten()
+        .map_or_else(|| user.to_string(), |user| user.name)
 }

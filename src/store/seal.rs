@@ -81,7 +81,18 @@ impl Sealer {
             std::io::Write::write_all(&mut file, format!("{text}\n").as_bytes())?;
             file.sync_all()?;
         }
+        let text = Self::read_file(path)?;
+        Self::parse(&text).with_context(|| format!("in {}", path.display()))
+    }
+
+    /// Reads the text of a key file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is readable by others, or belongs to another user.
+    pub fn read_file(path: &Path) -> anyhow::Result<SecretString> {
         let reading = || format!("reading {}", path.display());
+        // Also told if it cannot be opened.
+        owner::check(path)?;
         let mut file = std::fs::File::open(path).with_context(reading)?;
         let metadata = file.metadata().with_context(reading)?;
         // Another owner would know the key, and could replace it.
@@ -94,8 +105,40 @@ impl Sealer {
         }
         let mut text = String::new();
         std::io::Read::read_to_string(&mut file, &mut text).with_context(reading)?;
-        Self::parse(&SecretString::from(text.trim().to_owned()))
-            .with_context(|| format!("in {}", path.display()))
+        Ok(SecretString::from(text.trim().to_owned()))
+    }
+
+    /// Returns the ids of the keys in hex, that of the sealing one first. An id tells nothing about
+    /// its key.
+    pub fn ids(&self) -> Vec<String> {
+        self.keys.iter().map(|key| hex::encode(key.id)).collect()
+    }
+
+    /// Adds the keys of another one, which then only open.
+    #[must_use]
+    pub fn with(mut self, other: Self) -> Self {
+        for key in other.keys {
+            if !self.keys.iter().any(|own| own.id == key.id) {
+                self.keys.push(key);
+            }
+        }
+        self
+    }
+
+    /// Checks that these keys open what marks a database, wherever it is now.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub fn verify_marker(&self, sealed: &[u8]) -> anyhow::Result<()> {
+        self.open(CHECK, sealed).map(drop)
+    }
+
+    /// Returns what marks the database as sealed with the present key.
+    ///
+    /// # Errors
+    /// When Postgres fails, or nothing marks it.
+    pub async fn marker(conn: &mut Connection) -> QueryResult<Vec<u8>> {
+        seal_check::table.select(seal_check::sealed).first(conn).await
     }
 
     /// Returns the key to seal with. (`Vec::first` is shadowed by diesel's query methods here.)
@@ -190,7 +233,7 @@ impl Sealer {
     /// # Errors
     /// When it was not. Nothing is changed.
     pub async fn verify(&self, conn: &mut Connection) -> anyhow::Result<()> {
-        let sealed: Vec<u8> = seal_check::table.select(seal_check::sealed).first(conn).await?;
+        let sealed = Self::marker(conn).await?;
         self.open(CHECK, &sealed).context(
             "the master key is not the one this database was sealed with: set OUTLOOK_BRIDGE_MASTER_KEY, or put \
              the right key file into the data directory",
