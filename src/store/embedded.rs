@@ -2,21 +2,22 @@
 //! that configure no database. It listens only on a Unix socket in a directory of its own.
 
 mod places;
-mod programs;
+pub(super) mod programs;
+pub mod upgrade;
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use diesel_async::RunQueryDsl;
 use nix::unistd::{Uid, User};
 use tokio::process::Command;
 
 use super::target::Target;
 use places::{Owner, Places};
-use programs::Programs;
+use programs::{Programs, made_by};
 
 const DATABASE: &str = "outlook_bridge";
 /// How long a cluster may take to stop (`pg_ctl` waits as long).
@@ -57,7 +58,8 @@ impl Embedded {
         };
         let arguments = cluster.access()?;
         cluster.close_what_was_open(&arguments).await?;
-        if !cluster.places.data.join("PG_VERSION").exists() {
+        if !cluster.places.has_cluster()? {
+            cluster.places.check_no_other_cluster()?;
             cluster.init().await?;
         }
         cluster.started = cluster.launch(&arguments).await?;
@@ -66,6 +68,45 @@ impl Embedded {
             return Err(error).context("making the database of the private Postgres");
         }
         Ok(cluster)
+    }
+
+    /// Uses the cluster that a service has made, and starts it if it is not running. Makes no cluster,
+    /// and takes over none.
+    ///
+    /// # Errors
+    /// When there is none, or it is another user's. The error says what to do.
+    pub async fn attach(data_dir: &Path) -> anyhow::Result<Self> {
+        let places = Places::find(data_dir)?;
+        let users = places.open("users.lock")?;
+        share(&users).await?;
+        let mut cluster = Self {
+            programs: Programs::find(&places.data).await?,
+            started: false,
+            users,
+            url: url(&places, DATABASE),
+            places,
+        };
+        let arguments = cluster.access()?;
+        if cluster.is_running(None).await {
+            ensure!(
+                cluster.has_rules(&arguments),
+                "the private Postgres was started by another version of the service, with other rules about who is let in: \
+                 restart the service, then try again"
+            );
+        } else {
+            cluster.started = cluster.launch(&arguments).await?;
+        }
+        Ok(cluster)
+    }
+
+    /// Returns the version of the cluster.
+    pub fn major(&self) -> u32 {
+        self.programs.major
+    }
+
+    /// Returns whether this process has started the cluster, so that no service uses it.
+    pub fn was_stopped(&self) -> bool {
+        self.started
     }
 
     /// Writes the files that say who is admitted; returns the arguments to start Postgres with.

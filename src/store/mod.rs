@@ -8,6 +8,7 @@ pub mod addresses;
 pub mod channel;
 pub mod content;
 pub mod databases;
+pub mod dump;
 pub mod embedded;
 pub mod enrollments;
 pub mod erasing;

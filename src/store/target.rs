@@ -1,6 +1,8 @@
 //! The address of Postgres, and the protection of the connection: `sslmode` and `sslrootcert` of
 //! the URL, with libpq's meaning.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,7 +27,13 @@ pub struct Target {
     tls: MakeRustlsConnect,
     /// Whether `sslmode` was chosen by default, as the URL does not name it.
     chosen: bool,
+    checked: Checked,
+    /// `sslrootcert`.
+    root: Option<String>,
 }
+
+/// The authorities that the system trusts, for Postgres' own programs.
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// How much of the server's certificate is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +88,54 @@ impl Target {
             config,
             tls: MakeRustlsConnect::new(client_config(checked, root)?),
             chosen: mode.is_none() && ssl_mode == SslMode::Require,
+            checked,
+            root: root.map(str::to_owned),
         })
+    }
+
+    /// Returns the address for Postgres' own programs, as their environment: other users could read
+    /// a password among the arguments.
+    pub fn environment(&self) -> Vec<(&'static str, OsString)> {
+        let joined = |words: Vec<OsString>| words.join(OsStr::new(","));
+        let hosts = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => OsString::from(name),
+            Host::Unix(path) => path.clone().into_os_string(),
+        });
+        let mut environment = vec![("PGHOST", joined(hosts.collect()))];
+        let addresses = self
+            .config
+            .get_hostaddrs()
+            .iter()
+            .map(|address| address.to_string().into());
+        let ports = self.config.get_ports().iter().map(|port| port.to_string().into());
+        environment.push(("PGHOSTADDR", joined(addresses.collect())));
+        environment.push(("PGPORT", joined(ports.collect())));
+        let words = [
+            ("PGUSER", self.config.get_user().map(OsString::from)),
+            ("PGDATABASE", self.config.get_dbname().map(OsString::from)),
+            ("PGOPTIONS", self.config.get_options().map(OsString::from)),
+            (
+                "PGPASSWORD",
+                self.config
+                    .get_password()
+                    .map(|word| OsStr::from_bytes(word).to_owned()),
+            ),
+        ];
+        environment.extend(words.into_iter().filter_map(|(name, word)| Some((name, word?))));
+        let mode = match (self.checked, self.config.get_ssl_mode()) {
+            (Checked::IssuerAndName, _) => "verify-full",
+            (Checked::Issuer, _) => "verify-ca",
+            (Checked::Nothing, SslMode::Disable) => "disable",
+            (Checked::Nothing, SslMode::Require) => "require",
+            (Checked::Nothing, _) => "prefer",
+        };
+        environment.push(("PGSSLMODE", mode.into()));
+        if self.checked != Checked::Nothing {
+            let root = self.root.as_deref().filter(|root| *root != "system");
+            environment.push(("PGSSLROOTCERT", root.unwrap_or(SYSTEM_AUTHORITIES).into()));
+        }
+        environment.retain(|(_, word)| !word.is_empty());
+        environment
     }
 
     /// # Errors
@@ -256,6 +311,27 @@ mod tests {
             let target = Target::parse(url).unwrap();
             assert_eq!(target.config.get_ssl_mode(), mode, "{url}");
         }
+    }
+
+    #[test]
+    fn postgres_own_programs_connect_to_the_same_server_as_safely() {
+        let of = |url: &str| {
+            let environment = Target::parse(url).unwrap().environment();
+            let words = environment
+                .into_iter()
+                .map(|(name, word)| format!("{name}={}", word.display()));
+            words.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            of("postgres://u:p%40ss@db.example:5433/d"),
+            "PGHOST=db.example PGPORT=5433 PGUSER=u PGDATABASE=d PGPASSWORD=p@ss PGSSLMODE=verify-full \
+             PGSSLROOTCERT=/etc/ssl/certs/ca-certificates.crt"
+        );
+        assert_eq!(
+            of("postgres://u@%2Frun%2Fpostgres/d"),
+            "PGHOST=/run/postgres PGUSER=u PGDATABASE=d PGSSLMODE=prefer"
+        );
+        assert!(of("postgres://u@db/d?sslmode=disable").ends_with("PGSSLMODE=disable"));
     }
 
     #[test]

@@ -73,6 +73,100 @@ impl Places {
         Ok(places)
     }
 
+    /// Returns the paths of what a service of this user has made.
+    ///
+    /// # Errors
+    /// When there is nothing, or it is another user's. The error says what to do.
+    pub fn of(data_dir: &Path) -> anyhow::Result<Self> {
+        let data_dir = &std::path::absolute(data_dir)?;
+        let home = data_dir.join("postgres");
+        let made = std::fs::symlink_metadata(&home)
+            .ok()
+            .filter(std::fs::Metadata::is_dir);
+        let Some(made) = made else {
+            bail!(
+                "there is no private Postgres in {}: no service was started with this data directory (setting data_dir). If the \
+                 service has another one, or a database of its own, pass its configuration file with --config; a new service is \
+                 made by 'outlook-bridge serve' alone",
+                data_dir.display()
+            );
+        };
+        ensure!(
+            made.uid() == Uid::effective().as_raw(),
+            "{} belongs to another user ({}), whose service this is",
+            home.display(),
+            owner::name_of(Uid::from_raw(made.uid()))
+        );
+        let is_root = Uid::effective().is_root();
+        Ok(Self {
+            data: home.join("data"),
+            sockets: sockets(&home)?,
+            log: home.join("postgres.log"),
+            home,
+            run_as: if is_root { Some(own_user()?) } else { None },
+        })
+    }
+
+    /// Returns the paths of a complete cluster that a service of this user has made.
+    ///
+    /// # Errors
+    /// When there is none, or it is another user's. The error says what to do.
+    pub fn find(data_dir: &Path) -> anyhow::Result<Self> {
+        let places = Self::of(data_dir)?;
+        if !places.has_cluster()? {
+            places.check_no_other_cluster()?;
+            bail!(
+                "the private Postgres in {} is not complete: start the service, which makes it",
+                places.home.display()
+            );
+        }
+        ensure!(
+            places.former_owner()?.is_none(),
+            "the private Postgres in {} was made by an earlier version: start the service once, which takes it over",
+            places.home.display()
+        );
+        make_dir(&places.sockets, 0o700, places.run_as)?;
+        Ok(places)
+    }
+
+    /// Returns whether a cluster was made.
+    pub fn has_cluster(&self) -> anyhow::Result<bool> {
+        let file = self.data.join("PG_VERSION");
+        file.try_exists()
+            .with_context(|| format!("looking at {}", file.display()))
+    }
+
+    /// Checks that no cluster lies beside the missing one, as an interrupted upgrade leaves it: a new
+    /// and empty one would hide it.
+    pub fn check_no_other_cluster(&self) -> anyhow::Result<()> {
+        let others = super::upgrade::kept(&self.home)?;
+        ensure!(
+            others.is_empty(),
+            "there is no cluster in {}, but one that an upgrade has put aside. Bring it back: outlook-bridge upgrade-postgres --back",
+            self.data.display()
+        );
+        Ok(())
+    }
+
+    /// Returns the paths of a second cluster, beside this one, and makes its missing directories.
+    pub fn second(&self) -> anyhow::Result<Self> {
+        let sockets = self.sockets.with_file_name("new");
+        make_dir(&sockets, 0o700, self.run_as)?;
+        let second = Self {
+            home: self.home.clone(),
+            data: self.home.join("data.new"),
+            sockets,
+            log: self.home.join("postgres.new.log"),
+            run_as: self.run_as,
+        };
+        let log = second.open("postgres.new.log")?;
+        if let Some((uid, gid)) = self.run_as {
+            std::os::unix::fs::fchown(&log, Some(uid.as_raw()), Some(gid.as_raw()))
+                .with_context(|| format!("giving {} to the user of Postgres", second.log.display()))?;
+        }
+        Ok(second)
+    }
+
     /// Opens a file beside the cluster. Does not follow a link.
     pub fn open(&self, name: &str) -> anyhow::Result<File> {
         let path = self.home.join(name);

@@ -9,6 +9,8 @@ use tokio::process::Command;
 
 /// The programs that are run. All come from one folder, so that their versions agree.
 const PROGRAMS: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
+/// The programs that dump and restore. A machine may have them without a server.
+const CLIENTS: [&str; 3] = ["pg_dump", "pg_restore", "psql"];
 /// How long a program may take to print its version.
 const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 
@@ -25,18 +27,56 @@ impl Programs {
     /// # Errors
     /// When none is installed, or none that fits. The error names the package.
     pub async fn find(data: &Path) -> anyhow::Result<Self> {
+        choose(&Self::all(&PROGRAMS).await, made_by(data)?).cloned()
+    }
+
+    /// Finds the programs of a server of this version, or the newest.
+    ///
+    /// # Errors
+    /// When none is installed. The error names the package.
+    pub async fn of_version(major: Option<u32>) -> anyhow::Result<Self> {
+        let found = Self::all(&PROGRAMS).await;
+        let fitting = found
+            .iter()
+            .filter(|programs| major.is_none_or(|major| programs.major == major))
+            .rev()
+            .max_by_key(|programs| programs.major);
+        fitting.cloned().with_context(|| match major {
+            Some(major) => format!(
+                "Postgres {major} is not installed on this machine: install the package 'postgresql-{major}'"
+            ),
+            None => "no Postgres was found on this machine: install the package 'postgresql'".to_owned(),
+        })
+    }
+
+    /// Finds the oldest programs that dump or restore databases of a server of this version.
+    ///
+    /// # Errors
+    /// When none is installed. The error names the package.
+    pub async fn clients(least: u32) -> anyhow::Result<Self> {
+        let found = Self::all(&CLIENTS).await;
+        let fitting = found.into_iter().filter(|programs| programs.major >= least);
+        fitting.min_by_key(|programs| programs.major).with_context(|| {
+            format!(
+                "the programs that dump and restore a database of Postgres {least} are not installed on this machine: install the \
+                 package 'postgresql-client-{least}' or a later one"
+            )
+        })
+    }
+
+    async fn all(programs: &[&str; 3]) -> Vec<Self> {
         let mut found = Vec::new();
-        for folder in folders() {
-            if let Some(major) = major_of(&folder).await {
+        for folder in folders(programs) {
+            if let Some(major) = major_of(&folder.join(programs[2])).await {
                 found.push(Self { folder, major });
             }
         }
-        choose(&found, made_by(data)?).cloned()
+        found
     }
 }
 
 /// Returns the major version that made a cluster; `None` if there is no cluster yet.
-fn made_by(data: &Path) -> anyhow::Result<Option<u32>> {
+pub fn made_by(data: &Path) -> anyhow::Result<Option<u32>> {
     let file = data.join("PG_VERSION");
     match std::fs::read_to_string(&file) {
         Ok(text) => {
@@ -67,7 +107,7 @@ fn choose(found: &[Programs], cluster: Option<u32>) -> anyhow::Result<&Programs>
             let installed: Vec<String> = installed.iter().map(u32::to_string).collect();
             bail!(
                 "the private Postgres was made by Postgres {major}, and this machine has {} alone: install Postgres {major} (package \
-                 'postgresql-{major}') beside it, or move the data to a newer one with pg_upgrade",
+                 'postgresql-{major}') beside it; 'outlook-bridge upgrade-postgres' then moves the data to a newer one",
                 installed.join(", ")
             )
         }
@@ -79,7 +119,7 @@ fn choose(found: &[Programs], cluster: Option<u32>) -> anyhow::Result<&Programs>
 }
 
 /// Returns the folders of PATH, then those where Debian and Red Hat keep several versions.
-fn folders() -> Vec<PathBuf> {
+fn folders(programs: &[&str; 3]) -> Vec<PathBuf> {
     let on_path = std::env::var_os("PATH")
         .into_iter()
         .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
@@ -96,12 +136,12 @@ fn folders() -> Vec<PathBuf> {
         .chain(subfolders("/usr/lib/postgresql", ""))
         .chain(subfolders("/usr", "pgsql"))
         // A folder may hold links to only some of them.
-        .filter(|folder| PROGRAMS.iter().all(|program| folder.join(program).is_file()))
+        .filter(|folder| programs.iter().all(|program| folder.join(program).is_file()))
         .collect()
 }
 
-async fn major_of(folder: &Path) -> Option<u32> {
-    let asked = Command::new(folder.join("postgres"))
+async fn major_of(program: &Path) -> Option<u32> {
+    let asked = Command::new(program)
         .arg("--version")
         .env_clear()
         .stdin(Stdio::null())
@@ -155,6 +195,7 @@ mod tests {
         for (answer, major) in [
             ("postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)\n", Some(15)),
             ("postgres (PostgreSQL) 18beta1\n", Some(18)),
+            ("psql (PostgreSQL) 18.6\n", Some(18)),
             ("postgres (PostgreSQL) 9.6.24\n", Some(9)),
             ("something else", None),
         ] {
