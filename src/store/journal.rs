@@ -189,6 +189,54 @@ pub async fn newest(
     query.load(conn).await
 }
 
+/// Which lines are wanted; what is not named does not matter.
+#[derive(Debug, Default)]
+pub struct Filter {
+    pub user_id: Option<i32>,
+    pub odoo_id: Option<i32>,
+    /// A part of the event's title, in any case.
+    pub title: Option<String>,
+    /// From the first time until before the second.
+    pub during: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Empty means all.
+    pub levels: Vec<Level>,
+    pub limit: i64,
+}
+
+/// Returns the latest lines that a filter lets through.
+pub async fn filtered(
+    conn: &mut Connection,
+    database_id: Uuid,
+    filter: &Filter,
+) -> QueryResult<Vec<StoredLine>> {
+    let mut query = dsl::journal
+        .filter(dsl::database_id.eq(database_id))
+        .select(StoredLine::as_select())
+        .order(dsl::id.desc())
+        .limit(filter.limit)
+        .into_boxed();
+    if let Some(user_id) = filter.user_id {
+        query = query.filter(dsl::odoo_user_id.eq(user_id));
+    }
+    if let Some(odoo_id) = filter.odoo_id {
+        query = query.filter(dsl::odoo_id.eq(odoo_id));
+    }
+    if let Some(title) = &filter.title {
+        let is_special = |c| matches!(c, '%' | '_' | '\\');
+        let escaped = title
+            .chars()
+            .flat_map(|c| is_special(c).then_some('\\').into_iter().chain([c]));
+        query = query.filter(dsl::title.ilike(format!("%{}%", escaped.collect::<String>())));
+    }
+    if let Some((from, until)) = filter.during {
+        query = query.filter(dsl::at.ge(from).and(dsl::at.lt(until)));
+    }
+    if !filter.levels.is_empty() {
+        query = query.filter(dsl::level.eq_any(filter.levels.clone()));
+    }
+    query.load(conn).await
+}
+
 /// Returns the lines that contain a deleted event, with that event, latest first.
 pub async fn deleted(
     conn: &mut Connection,

@@ -9,6 +9,7 @@ use diesel_async::RunQueryDsl;
 
 use super::Connection;
 use super::reason::Reason;
+use super::schema::copies;
 use super::schema::meetings::{self, dsl as m};
 use super::schema::put_aside::{self, dsl};
 
@@ -264,5 +265,66 @@ pub async fn count(conn: &mut Connection, account_id: i64) -> QueryResult<i64> {
         .filter(dsl::account_id.eq(account_id).and(dsl::reason.ne(Reason::NoTime)))
         .count()
         .get_result(conn)
+        .await
+}
+
+/// An item that is put aside with a reason, for people.
+#[derive(Debug)]
+pub struct Listed {
+    pub title: Option<String>,
+    pub reason: String,
+    pub attempts: i32,
+    pub since: DateTime<Utc>,
+    pub next_at: DateTime<Utc>,
+}
+
+/// Returns the items of a mailbox that are put aside with a reason, the oldest first.
+pub async fn list(conn: &mut Connection, account_id: i64) -> QueryResult<Vec<Listed>> {
+    type Row = (
+        Option<Reason>,
+        i32,
+        DateTime<Utc>,
+        DateTime<Utc>,
+        Option<String>,
+        Option<String>,
+    );
+    let rows: Vec<Row> = dsl::put_aside
+        .left_join(meetings::table.on(dsl::meeting_id.eq(m::id.nullable())))
+        .left_join(
+            copies::table.on(copies::account_id
+                .eq(dsl::account_id)
+                .and(dsl::graph_id.eq(copies::graph_id.nullable()))),
+        )
+        .filter(dsl::account_id.eq(account_id).and(dsl::reason.ne(Reason::NoTime)))
+        .select((
+            dsl::reason,
+            dsl::attempts,
+            dsl::since,
+            dsl::next_at,
+            m::odoo_name.nullable(),
+            copies::title.nullable(),
+        ))
+        .order((dsl::since, dsl::id))
+        .load(conn)
+        .await?;
+    let listed = rows
+        .into_iter()
+        .map(|(reason, attempts, since, next_at, name, title)| Listed {
+            title: name.or(title),
+            reason: reason.map(|reason| reason.to_string()).unwrap_or_default(),
+            attempts,
+            since,
+            next_at,
+        });
+    Ok(listed.collect())
+}
+
+/// Lets everything that is put aside be tried at the mailboxes' next runs; returns the number of
+/// items with a reason.
+pub async fn make_due(conn: &mut Connection, account_ids: &[i64]) -> QueryResult<usize> {
+    diesel::update(dsl::put_aside.filter(dsl::account_id.eq_any(account_ids)))
+        .filter(dsl::reason.ne(Reason::NoTime))
+        .set(dsl::next_at.eq(diesel::dsl::now))
+        .execute(conn)
         .await
 }
