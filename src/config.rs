@@ -22,6 +22,9 @@ const DEFAULTS: &str = include_str!("../config.default.toml");
 pub const GRAPH_URL: &str = "https://graph.microsoft.com/v1.0";
 pub const LOGIN_URL: &str = "https://login.microsoftonline.com";
 
+/// The configuration file that is read if none is named and it exists.
+pub const DEFAULT_FILE: &str = "/etc/outlook-bridge/config.toml";
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -54,6 +57,29 @@ pub struct Config {
     pub workers: usize,
     pub polls: usize,
     pub journal_days: i64,
+    #[serde(skip)]
+    pub found: Found,
+}
+
+/// What was found out about the service beside its settings.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The configuration file that was read.
+    pub file: Option<PathBuf>,
+    /// The key file beside the configuration file, which systemd hands over to the service as a
+    /// credential, and which only root may read.
+    pub spare_key: Option<(PathBuf, SecretString)>,
+    /// The database of the service that runs with this data directory.
+    pub running: Option<RunningDatabase>,
+}
+
+/// The database of a running service.
+#[derive(Debug)]
+pub struct RunningDatabase {
+    /// See [`crate::store::content::identity`].
+    pub identity: String,
+    /// The service, in words: its process, user and start.
+    pub service: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -106,8 +132,9 @@ impl Config {
             let is_text = table.get(*name).is_none_or(toml::Value::is_str);
             anyhow::ensure!(is_text, "{name} must be text, in quotation marks");
         }
-        let config: Self = table.try_into().context("in the configuration")?;
+        let mut config: Self = table.try_into().context("in the configuration")?;
         config.validate()?;
+        config.found.file = file.map(Path::to_owned);
         Ok(config)
     }
 

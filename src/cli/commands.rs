@@ -1,16 +1,15 @@
-//! The commands, except `serve`.
+//! The commands about pairing, and `doctor`.
 
 use anyhow::{Context, bail};
 
+use super::databases::called;
+use super::output;
 use super::start::Opened;
-use crate::admin::{self, pairing};
+use crate::admin::pairing;
 use crate::config::Config;
-use crate::engine::{Settings, now};
-use crate::mailbox::trouble::describe_lasting_limit;
 use crate::odoo::api::Versions;
-use crate::store::databases::Database;
-use crate::store::leases::{self, Urgency};
-use crate::store::{Connection, accounts, databases, outbox, put_aside, registrations, troubles};
+use crate::store::embedded::Embedded;
+use crate::store::{accounts, databases, registrations};
 use crate::web::tls::Certificate;
 
 /// Makes a code. Standard output gets only the code.
@@ -23,7 +22,7 @@ pub async fn enroll(config: &Config, opened: &Opened, again: Option<&str>) -> an
         Some(name) => Some(called(&mut conn, name).await?),
         None => None,
     };
-    println!("{}", pairing::enroll(&mut conn, known.as_ref()).await?);
+    output::line(&pairing::enroll(&mut conn, known.as_ref()).await?)?;
     match known {
         Some(database) => {
             let mailboxes = accounts::of_database(&mut conn, database.id).await?.len();
@@ -39,6 +38,11 @@ pub async fn enroll(config: &Config, opened: &Opened, again: Option<&str>) -> an
             config.url()
         ),
     }
+    if opened.embedded.as_ref().is_some_and(Embedded::was_stopped) {
+        eprintln!(
+            "The service is not running: start it before the code is entered (systemctl start outlook-bridge)."
+        );
+    }
     Ok(())
 }
 
@@ -50,10 +54,12 @@ pub async fn confirm(opened: &Opened, name: &str) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let database = called(&mut conn, name).await?;
     match pairing::confirm(&mut conn, &database).await? {
-        Some(moved) => println!("{}: confirmed that {moved}. It is synced again", database.name),
-        None => println!("{}: there is nothing to confirm", database.name),
+        Some(moved) => output::line(&format!(
+            "{}: confirmed that {moved}. It is synced again",
+            database.name
+        )),
+        None => output::line(&format!("{}: there is nothing to confirm", database.name)),
     }
-    Ok(())
 }
 
 /// Checks one thing after the other and prints what is wrong.
@@ -158,133 +164,6 @@ async fn check(
                 report(&what, Err(anyhow::anyhow!(reason)));
             }
         }
-    }
-    Ok(())
-}
-
-/// Prints databases, users and pending changes.
-///
-/// # Errors
-/// When the database cannot be reached.
-pub async fn status(opened: &Opened, configured: &Settings) -> anyhow::Result<()> {
-    let mut conn = opened.store.get().await?;
-    let databases = databases::all(&mut conn).await?;
-    if databases.is_empty() {
-        println!("no Odoo database is paired: 'outlook-bridge enroll' prints a code for one");
-    }
-    for database in databases {
-        let paired = if database.key_hash.is_some() {
-            "paired"
-        } else {
-            "unpaired"
-        };
-        println!(
-            "{} ({}) · {paired} · {}",
-            database.name, database.base_url, database.uuid
-        );
-        let state = admin::state::state(&mut conn, configured, database.id, None)
-            .await
-            .map_err(|e| anyhow::anyhow!("{e}"))?;
-        if now() - database.heard_at > leases::HEARD_FOR && database.key_hash.is_some() {
-            let at = database.heard_at.format("%F %T UTC");
-            println!("  NOT HEARD FROM since {at}: its mailboxes rest until Odoo calls again");
-        }
-        if let Some(reason) = &state.quarantined {
-            println!("  NOTHING IS EXCHANGED: {reason}");
-        }
-        if let Some(reason) = database.versions().and_then(Versions::problem) {
-            println!("  NOTHING IS EXCHANGED: {reason}");
-        }
-        if let (Some(since), Some(reason)) = (database.failing_since, &database.exchange_problem) {
-            println!(
-                "  NO EXCHANGE SUCCEEDS since {} ({} failed): {reason}",
-                since.format("%F %T UTC"),
-                database.exchange_failures
-            );
-        }
-        if let Some(problem) = &state.notify_problem {
-            println!("  POLLED, as Microsoft cannot notify of changes: {problem}");
-        }
-        println!(
-            "  {} · {} · {} change(s) owed to Odoo",
-            if state.configured {
-                "configured"
-            } else {
-                "client id or secret missing"
-            },
-            if state.paused { "paused" } else { "running" },
-            outbox::odoo_owed(&mut conn, database.id).await?
-        );
-        for account in accounts::of_database(&mut conn, database.id).await? {
-            let owed = outbox::outlook_owed(&mut conn, account.id).await?;
-            let last = account
-                .last_sync_at
-                .map_or_else(|| "never".to_owned(), |at| at.format("%F %T UTC").to_string());
-            let known = troubles::of(&mut conn, account.id).await?;
-            let standing = describe_lasting_limit(&known, &account);
-            let reason = account
-                .reason
-                .clone()
-                .or(standing)
-                .map(|r| format!(" · {r}"))
-                .unwrap_or_default();
-            let aside = match put_aside::count(&mut conn, account.id).await? {
-                0 => String::new(),
-                count => format!(" · {count} event(s) put aside, see the journal"),
-            };
-            let failing = match account.failures {
-                0 => String::new(),
-                runs => format!(" · FAILING, {runs} run(s) in a row"),
-            };
-            println!(
-                "  user {} · {} · {} · last synced {last} · {owed} write(s) owed to Outlook{aside}{failing}{reason}",
-                account.odoo_user_id, account.login, account.state
-            );
-        }
-    }
-    Ok(())
-}
-
-/// Returns the only database with this name or UUID.
-///
-/// # Errors
-/// When there is none, or more than one.
-pub(super) async fn called(conn: &mut Connection, name: &str) -> anyhow::Result<Database> {
-    let mut found = databases::all(conn).await?;
-    found.retain(|database| database.uuid == name || database.name == name);
-    match found.len() {
-        0 => bail!("no paired database is called '{name}': 'outlook-bridge status' lists them"),
-        1 => found.pop().context("one database"),
-        _ => bail!("several databases are called '{name}': name the uuid that 'outlook-bridge status' shows"),
-    }
-}
-
-/// Makes mailboxes due; a running service notices within a second.
-///
-/// # Errors
-/// When the database cannot be reached, or none has the given name.
-pub async fn sync(opened: &Opened, database: Option<&str>) -> anyhow::Result<()> {
-    let mut conn = opened.store.get().await?;
-    let mut woken = 0;
-    let mut known = false;
-    for candidate in databases::all(&mut conn).await? {
-        if database.is_none_or(|name| candidate.name == name || candidate.uuid == name) {
-            known = true;
-            let ids: Vec<i64> = accounts::of_database(&mut conn, candidate.id)
-                .await?
-                .iter()
-                .filter(|a| a.is_active())
-                .map(|a| a.id)
-                .collect();
-            woken += ids.len();
-            leases::wake(&mut conn, ids, Urgency::News).await?;
-        }
-    }
-    match database {
-        Some(name) if !known => {
-            bail!("no paired database is called '{name}': 'outlook-bridge status' lists them")
-        }
-        _ => println!("{woken} mailbox(es) will be synced"),
     }
     Ok(())
 }

@@ -4,7 +4,8 @@ use anyhow::bail;
 use diesel_async::AsyncConnection;
 use uuid::Uuid;
 
-use super::commands::called;
+use super::databases::called;
+use super::output;
 use super::start::Opened;
 use crate::admin;
 use crate::store::Connection;
@@ -25,15 +26,15 @@ pub async fn revoke(opened: &Opened, name: &str) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let database = &called(&mut conn, name).await?;
     if database.key_hash.is_none() {
-        println!("{} has no key: it is not paired", database.name);
+        output::line(&format!("{} has no key: it is not paired", database.name))?;
         return Ok(());
     }
     admin::revoke(&mut conn, database).await?;
-    println!(
+    output::line(&format!(
         "{}: its key opens nothing any more, and its users' tokens are dropped. What is linked stays linked for a new \
          pairing ('outlook-bridge enroll'), after which everybody logs in to Outlook again",
         database.name
-    );
+    ))?;
     Ok(())
 }
 
@@ -44,12 +45,23 @@ pub async fn revoke(opened: &Opened, name: &str) -> anyhow::Result<()> {
 /// # Errors
 /// When a secret cannot be opened. What was sealed before stays sealed with the first key.
 pub async fn rotate_key(opened: &Opened) -> anyhow::Result<()> {
-    let sealer = &opened.sealer;
     let mut conn = opened.store.get().await?;
+    let count = reseal(&mut conn, &opened.sealer).await?;
+    output::line(&format!(
+        "{count} record(s) sealed anew: the old key can be dropped"
+    ))
+}
+
+/// Seals every secret again with the first key, and marks the database as sealed with it; returns the
+/// number of records.
+///
+/// # Errors
+/// When a secret cannot be opened. What was sealed before stays sealed with the first key.
+pub async fn reseal(conn: &mut Connection, sealer: &Sealer) -> anyhow::Result<usize> {
     let mut count = 0;
     let mut rounds = 0;
     loop {
-        let resealed = reseal_all(&mut conn, sealer).await?;
+        let resealed = reseal_all(conn, sealer).await?;
         count += resealed;
         rounds += 1;
         if resealed == 0 {
@@ -62,9 +74,8 @@ pub async fn rotate_key(opened: &Opened) -> anyhow::Result<()> {
             );
         }
     }
-    sealer.reseal_check(&mut conn).await?;
-    println!("{count} record(s) sealed anew: the old key can be dropped");
-    Ok(())
+    sealer.reseal_check(conn).await?;
+    Ok(count)
 }
 
 /// Seals the records again that were not sealed with the first key; returns their number.

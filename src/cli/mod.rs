@@ -1,37 +1,70 @@
 //! The commands of `outlook-bridge`.
 
+mod caller;
 mod commands;
+mod databases;
 #[cfg(test)]
 mod documents;
+mod journal;
 mod keys;
+mod mailboxes;
+mod manual;
+mod master_key;
+mod output;
+mod overview;
 mod records;
+mod running;
 mod serve;
+mod site;
 mod start;
+mod status;
 
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use clap::{Parser, Subcommand};
 
-use start::Opened;
+use mailboxes::{Chosen, Retry};
+use site::Site;
+use start::{Newer, Opened, Purpose};
 
 use crate::config::Config;
 
 /// Syncs the calendars of Odoo's users with Outlook.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "outlook-bridge", version, propagate_version = true, after_help = EXAMPLES)]
 pub struct Cli {
-    /// The configuration file. config.default.toml lists every setting.
+    /// The configuration file. config.default.toml lists every setting. If it is not given: that of the running service, or
+    /// /etc/outlook-bridge/config.toml if it exists.
     #[arg(long, global = true, env = "OUTLOOK_BRIDGE_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
+const EXAMPLES: &str = "\
+Only 'serve' makes anything: a data directory, a Postgres, a key. All other commands work on what the running service works on, as \
+its user, so 'sudo outlook-bridge …' is safe beside it.
+
+Examples:
+  sudo outlook-bridge enroll                      a code that pairs an Odoo database
+  sudo outlook-bridge status                      is all well?
+  sudo outlook-bridge accounts --troubled         the mailboxes that need somebody
+  sudo outlook-bridge journal --user 7 --day 2026-11-30
+  sudo outlook-bridge sync --user 7               sync a mailbox now";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service.
-    Serve,
+    Serve {
+        /// Start although a later version has updated the database. Only the version right before that one works.
+        #[arg(long, env = "OUTLOOK_BRIDGE_ACCEPT_NEWER_SCHEMA")]
+        accept_newer_schema: bool,
+    },
     /// Print a one-time code that pairs an Odoo database. It expires after an hour.
+    #[command(
+        after_help = "Examples:\n  sudo outlook-bridge enroll\n  sudo outlook-bridge enroll --again production"
+    )]
     Enroll {
         /// The name or UUID of a known database. The code can only pair this database again. Use this if Odoo has no valid key any
         /// more, because it was unpaired, revoked or restored from a backup.
@@ -48,13 +81,84 @@ enum Command {
     Migrate,
     /// Check the settings, the database, the master key and the connection to Microsoft.
     Doctor,
-    /// Show the paired databases, their users, and the changes that are pending on either side.
-    Status,
-    /// Sync every mailbox now, or those of one database.
+    /// Show the service, the paired databases, and what needs somebody.
+    Status {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the mailboxes with their state.
+    #[command(
+        after_help = "Examples:\n  sudo outlook-bridge accounts --troubled\n  sudo outlook-bridge accounts --json"
+    )]
+    Accounts {
+        /// The name or UUID of the database; without it, all.
+        #[arg(long)]
+        database: Option<String>,
+        /// Only the mailbox of the user with this id in Odoo.
+        #[arg(long)]
+        user: Option<i32>,
+        /// Only mailboxes that somebody should look at.
+        #[arg(long)]
+        troubled: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what was done, to which event, and why.
+    #[command(
+        after_help = "Examples:\n  sudo outlook-bridge journal --user 7 --day 2026-11-30\n  sudo outlook-bridge journal --event 'Board \
+                      meeting' --level warning"
+    )]
+    Journal {
+        #[command(flatten)]
+        shown: journal::Shown,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sync every mailbox now, or those of one database or user.
     Sync {
         /// The name or UUID of the database.
         #[arg(long)]
         database: Option<String>,
+        /// Only the mailbox of the user with this id in Odoo.
+        #[arg(long)]
+        user: Option<i32>,
+    },
+    /// Try events again now that are set aside. They are tried at growing intervals anyway.
+    #[command(
+        after_help = "Examples:\n  sudo outlook-bridge retry --list\n  sudo outlook-bridge retry --user 7"
+    )]
+    Retry {
+        /// The name or UUID of the database.
+        #[arg(long)]
+        database: Option<String>,
+        /// Only the mailbox of the user with this id in Odoo.
+        #[arg(long)]
+        user: Option<i32>,
+        /// Only list the events, with the reasons.
+        #[arg(long)]
+        list: bool,
+        /// Print JSON.
+        #[arg(long, requires = "list")]
+        json: bool,
+    },
+    /// Show what a reset of a user's account would delete, and whom it would mail. A reset itself is started in Odoo.
+    #[command(after_help = "Example:\n  sudo outlook-bridge reset --user 7 --dry-run")]
+    Reset {
+        /// The name or UUID of the database, if there are several.
+        #[arg(long)]
+        database: Option<String>,
+        /// The id of the user in Odoo.
+        #[arg(long)]
+        user: i32,
+        /// Only show it.
+        #[arg(long)]
+        dry_run: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Revoke the API key of an Odoo database. To sync again, it must be paired again.
     Revoke {
@@ -90,6 +194,13 @@ enum Command {
     },
     /// Encrypt every secret again, with the first of the configured master keys.
     RotateKey,
+    /// Print the completions for a shell.
+    #[command(
+        after_help = "Example:\n  outlook-bridge completions bash > /etc/bash_completion.d/outlook-bridge"
+    )]
+    Completions { shell: clap_complete::Shell },
+    /// Write the manual pages of all commands into a folder.
+    Manual { folder: PathBuf },
 }
 
 impl Cli {
@@ -98,39 +209,94 @@ impl Cli {
     /// # Errors
     /// What went wrong, for the person at the terminal.
     pub async fn run(self) -> anyhow::Result<()> {
-        let config = Config::load(self.config.as_deref(), |name| std::env::var(name).ok())?;
-        match self.command {
-            Command::Serve => serve::serve(config).await,
-            Command::Doctor => commands::doctor(&config).await,
-            command => {
-                let opened = Opened::open(&config).await?;
-                let done = command.run(&config, &opened).await;
-                opened.close().await;
-                done
+        let named = self.config.as_deref();
+        let purpose = match &self.command {
+            Command::Serve { accept_newer_schema } => {
+                let newer = if *accept_newer_schema {
+                    Newer::Accepted
+                } else {
+                    Newer::Refused
+                };
+                let file = site::configuration(named)?;
+                site::check_configuration(file.as_deref(), None)?;
+                let config = Config::load(file.as_deref(), |name| std::env::var(name).ok())?;
+                return serve::serve(config, newer).await;
             }
+            Command::Completions { shell } => return manual::completions(*shell),
+            Command::Manual { folder } => return manual::pages(folder),
+            Command::Reset { dry_run, .. } => {
+                ensure!(
+                    dry_run,
+                    "a reset is started in Odoo, where it is known who asks for it: Settings, Users, the user, Calendar, Reset \
+                     Account. With --dry-run this command shows what it would delete. Nothing was done"
+                );
+                Purpose::Use
+            }
+            Command::Migrate => Purpose::Migrate,
+            _ => Purpose::Use,
+        };
+        let site = Site::find(named)?;
+        if matches!(self.command, Command::Doctor) {
+            return commands::doctor(&site.config).await;
         }
+        let opened = Opened::open_for(&site.config, purpose).await?;
+        let done = self.command.run(&site, &opened).await;
+        opened.close().await;
+        done
     }
 }
 
 impl Command {
     /// Runs a command that works on the database alone.
-    async fn run(self, config: &Config, opened: &Opened) -> anyhow::Result<()> {
+    async fn run(self, site: &Site, opened: &Opened) -> anyhow::Result<()> {
+        let config = &site.config;
         match self {
             Self::Enroll { again } => commands::enroll(config, opened, again.as_deref()).await,
             Self::Confirm { database } => commands::confirm(opened, &database).await,
-            Self::Status => commands::status(opened, &config.sync_settings()).await,
-            Self::Sync { database } => commands::sync(opened, database.as_deref()).await,
+            Self::Status { json } => status::status(site, opened, json).await,
+            Self::Accounts {
+                database,
+                user,
+                troubled,
+                json,
+            } => {
+                let shown = status::Shown {
+                    database: database.as_deref(),
+                    user,
+                    troubled,
+                };
+                status::accounts(site, opened, &shown, json).await
+            }
+            Self::Journal { shown, json } => journal::show(opened, &shown, json).await,
+            Self::Sync { database, user } => {
+                let database = database.as_deref();
+                mailboxes::sync(opened, &Chosen { database, user }).await
+            }
+            Self::Retry {
+                database,
+                user,
+                list,
+                json,
+            } => {
+                let what = if list {
+                    Retry::List { as_json: json }
+                } else {
+                    Retry::Now
+                };
+                let database = database.as_deref();
+                mailboxes::retry(opened, &Chosen { database, user }, what).await
+            }
+            Self::Reset {
+                database, user, json, ..
+            } => mailboxes::preview_reset(config, opened, database.as_deref(), user, json).await,
             Self::Revoke { database } => keys::revoke(opened, &database).await,
             Self::Deleted { database, user } => records::deleted(opened, &database, user).await,
             Self::Export { database, user } => records::export(opened, &database, user).await,
             Self::Forget { database, user } => records::forget(opened, &database, user).await,
             Self::RotateKey => keys::rotate_key(opened).await,
             // Opening the database has migrated it.
-            Self::Migrate => {
-                println!("the schema is up to date");
-                Ok(())
-            }
-            Self::Serve | Self::Doctor => Ok(()),
+            Self::Migrate => output::line("the schema is up to date"),
+            Self::Serve { .. } | Self::Doctor | Self::Completions { .. } | Self::Manual { .. } => Ok(()),
         }
     }
 }

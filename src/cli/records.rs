@@ -4,7 +4,8 @@ use std::io::{BufWriter, Write};
 
 use anyhow::{Context, bail};
 
-use super::commands::called;
+use super::databases::called;
+use super::output;
 use super::start::Opened;
 use crate::store::{accounts, erasing, journal};
 
@@ -19,7 +20,7 @@ pub async fn deleted(opened: &Opened, name: &str, user: Option<i32>) -> anyhow::
     for (line, content) in journal::deleted(&mut conn, database.id, user).await? {
         let line = serde_json::json!({"at": line.at, "user_id": line.odoo_user_id, "res_id": line.odoo_id,
             "title": line.title, "message": line.message, "content": content});
-        println!("{line}");
+        output::line(&line.to_string())?;
     }
     Ok(())
 }
@@ -73,10 +74,10 @@ pub async fn forget(opened: &Opened, name: &str, user: Option<i32>) -> anyhow::R
             erasing::database(&mut conn, database.id).await?,
         )
     };
-    println!(
+    output::line(&format!(
         "{whom} is forgotten: {} account(s), {} meeting(s) and {} line(s) of the journal were erased. Outlook and Odoo keep what \
          they have",
         erased.accounts, erased.meetings, erased.lines
-    );
+    ))?;
     Ok(())
 }

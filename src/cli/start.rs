@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug, Write};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail, ensure};
 use secrecy::ExposeSecret;
 use tracing::field::Field;
 use tracing::{Level, Metadata};
@@ -14,32 +14,114 @@ use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::master_key;
 use crate::config::{Config, LogFormat};
 use crate::engine::Engine;
 use crate::engine::odoo_client::OdooClient;
 use crate::outlook;
 use crate::outlook::client::GraphClient;
 use crate::outlook::login::LoginClient;
-use crate::store::Store;
+use crate::store::content::{self, Content};
 use crate::store::embedded::Embedded;
 use crate::store::seal::Sealer;
+use crate::store::{Connection, Store};
 
-/// Checks the master key, then migrates: with a wrong key, or without the right one, nothing is changed.
-async fn prepare(config: &Config, store: &Store) -> anyhow::Result<Sealer> {
+/// What a database is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To run the service, which alone makes what is missing.
+    Serve { newer: Newer },
+    /// To update the schema.
+    Migrate,
+    /// To work on what the service has made.
+    Use,
+}
+
+/// Whether the service may start on a database that a later version has updated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Newer {
+    Refused,
+    Accepted,
+}
+
+/// Checks what the database holds and the master key, then migrates: with a wrong key, or without
+/// the right one, nothing is changed.
+async fn prepare(config: &Config, store: &Store, purpose: Purpose) -> anyhow::Result<Sealer> {
     let mut conn = store.get().await?;
+    check_identity(config, &mut conn).await?;
+    check_content(&content::of(&mut conn).await?, purpose)?;
+    let is_serve = matches!(purpose, Purpose::Serve { .. });
     let is_sealed = Sealer::is_sealed(&mut conn).await?;
-    let sealer = match &config.master_key {
-        Some(key) => Sealer::parse(key).context("setting master_key")?,
-        None => Sealer::from_file(&config.data_dir.join("master.key"), !is_sealed)?,
+    let sealer = if is_sealed {
+        master_key::fitting(config, &mut conn).await?.sealer
+    } else {
+        ensure!(
+            is_serve,
+            "the service has not finished its first start on this database: start it, and look at its log"
+        );
+        match &config.master_key {
+            Some(key) => Sealer::parse(key).context("setting master_key")?,
+            None => Sealer::from_file(&master_key::file(config), true)?,
+        }
     };
-    if is_sealed {
-        sealer.verify(&mut conn).await?;
+    if purpose != Purpose::Use {
+        for version in store.migrate().await? {
+            tracing::info!(migration = %version, "migrated");
+        }
     }
-    for version in store.migrate().await? {
-        tracing::info!(migration = %version, "migrated");
+    if is_serve {
+        sealer.check(&mut conn).await?;
     }
-    sealer.check(&mut conn).await?;
     Ok(sealer)
+}
+
+/// Checks that a command works on the database of the running service.
+async fn check_identity(config: &Config, conn: &mut Connection) -> anyhow::Result<()> {
+    let (Some(running), Some(identity)) = (&config.found.running, content::identity(conn).await) else {
+        return Ok(());
+    };
+    ensure!(
+        running.identity == identity,
+        "these settings lead to another database than the one that the running service works on ({}). Nothing was done. Leave out \
+         --config and OUTLOOK_BRIDGE_… to work on the service's own database. If the settings were changed since its start, restart \
+         it. If they are those of another service, give that one a data_dir of its own",
+        running.service
+    );
+    Ok(())
+}
+
+/// Checks that the database is this service's, and that this program knows its schema.
+fn check_content(content: &Content, purpose: Purpose) -> anyhow::Result<()> {
+    let schema = match content {
+        Content::Foreign(table) => bail!(
+            "this is no database of outlook-bridge: it holds other tables ('{table}', …). Nothing was done. Let database_url lead to \
+             the service's database, or for a new service to an empty one"
+        ),
+        Content::Nothing if matches!(purpose, Purpose::Serve { .. }) => return Ok(()),
+        Content::Nothing => bail!(
+            "this database is empty: no service was started on it. Nothing was done. If the service has other settings, pass its \
+             configuration file with --config; if it is a new one, start it first"
+        ),
+        Content::Own(schema) => schema,
+    };
+    let accepted = Purpose::Serve {
+        newer: Newer::Accepted,
+    };
+    ensure!(
+        schema.unknown == 0 || purpose == accepted,
+        "a later version of outlook-bridge has updated this database ({} step(s) are not known to {}). Nothing was done. Install that \
+         version again, or restore the backup from before. The version right before it may run for a while: \
+         'outlook-bridge serve --accept-newer-schema'",
+        schema.unknown,
+        env!("CARGO_PKG_VERSION")
+    );
+    ensure!(
+        schema.pending == 0 || purpose != Purpose::Use,
+        "this program is newer than the database, whose schema lacks {} step(s). Nothing was done. Restart the service with this \
+         version, or run 'outlook-bridge migrate'",
+        schema.pending
+    );
+    Ok(())
 }
 
 /// Starts the log on standard error. Standard output is for the commands' results.
@@ -90,6 +172,30 @@ fn is_fit_for_logs(line: &Metadata<'_>) -> bool {
     *line.level() <= Level::INFO || line.target().starts_with(env!("CARGO_CRATE_NAME"))
 }
 
+/// Returns the URL of the configured database, or starts the private Postgres.
+async fn connect(config: &Config, purpose: Purpose) -> anyhow::Result<(String, Option<Embedded>)> {
+    let own = config.database_url.as_ref();
+    let is_serve = matches!(purpose, Purpose::Serve { .. });
+    // With a configured database and key, nothing is stored on disk.
+    if is_serve && (own.is_none() || config.master_key.is_none()) {
+        std::fs::create_dir_all(&config.data_dir).with_context(|| {
+            format!(
+                "creating the data directory {} (setting data_dir)",
+                config.data_dir.display()
+            )
+        })?;
+    }
+    if let Some(url) = own {
+        return Ok((url.expose_secret().to_owned(), None));
+    }
+    let embedded = if is_serve {
+        Embedded::start(&config.data_dir).await?
+    } else {
+        Embedded::attach(&config.data_dir).await?
+    };
+    Ok((embedded.url.clone(), Some(embedded)))
+}
+
 /// A database to work with. The embedded one is started if none is configured.
 pub struct Opened {
     pub store: Store,
@@ -98,30 +204,25 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Connects, migrates, and checks the master key.
+    /// Connects to what the service has made, and makes or changes nothing.
     ///
     /// # Errors
     /// The error says what to do next.
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
-        let own = config.database_url.as_ref();
-        // With a configured database and key, nothing is stored on disk.
-        if own.is_none() || config.master_key.is_none() {
-            std::fs::create_dir_all(&config.data_dir).with_context(|| {
-                format!(
-                    "creating the data directory {} (setting data_dir)",
-                    config.data_dir.display()
-                )
-            })?;
-        }
-        let (url, embedded) = match own {
-            Some(url) => (url.expose_secret().to_owned(), None),
-            None => {
-                let embedded = Embedded::start(&config.data_dir).await?;
-                (embedded.url.clone(), Some(embedded))
-            }
-        };
+        Self::open_for(config, Purpose::Use).await
+    }
+
+    /// Connects, and checks the database and the master key.
+    ///
+    /// # Errors
+    /// The error says what to do next.
+    pub async fn open_for(config: &Config, purpose: Purpose) -> anyhow::Result<Self> {
+        let (url, embedded) = connect(config, purpose).await?;
         let store = Store::new(&url, config.workers * 2 + 8)?;
-        match prepare(config, &store).await.context("preparing the database") {
+        match prepare(config, &store, purpose)
+            .await
+            .context("preparing the database")
+        {
             Ok(sealer) => Ok(Self {
                 store,
                 sealer: Arc::new(sealer),

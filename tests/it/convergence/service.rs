@@ -39,6 +39,9 @@ impl Doors for Process {
 pub fn command(stack: &Stack) -> Command {
     let mut command = Command::new(PROGRAM);
     command
+        // Nothing of a service that is installed on this machine.
+        .env("OUTLOOK_BRIDGE_CONFIG", "/dev/null")
+        .env("OUTLOOK_BRIDGE_DATA_DIR", "/nonexistent/outlook-bridge")
         .env("OUTLOOK_BRIDGE_LISTEN", "127.0.0.1:0")
         .env("OUTLOOK_BRIDGE_ADMIN_LISTEN", "127.0.0.1:0")
         .env("OUTLOOK_BRIDGE_DATABASE_URL", &stack.database_url)

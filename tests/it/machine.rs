@@ -1,0 +1,238 @@
+//! A machine with an installed service: a user of its own, a configuration file and a key that are
+//! root's, and a data directory. As another user than root, everything is that user's.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::OnceLock;
+
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use nix::unistd::{Gid, Uid, User};
+use tokio::process::Command;
+
+use super::convergence::service::{Log, Process};
+use super::stack::with_database;
+
+pub const KEY: &str = "1111111111111111111111111111111111111111111111111111111111111111";
+pub const OTHER_KEY: &str = "2222222222222222222222222222222222222222222222222222222222222222";
+
+/// Dropping this value deletes it.
+pub struct Machine {
+    folder: PathBuf,
+    /// The service's user, if this process may work as it.
+    pub user: Option<Uid>,
+    group: Option<Gid>,
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _gone = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Returns the program where every user may run it.
+fn program() -> &'static Path {
+    static PLACE: OnceLock<PathBuf> = OnceLock::new();
+    PLACE.get_or_init(|| {
+        let built = Path::new(env!("CARGO_BIN_EXE_outlook-bridge"));
+        if !Uid::effective().is_root() {
+            return built.to_owned();
+        }
+        let digest = built.metadata().expect("the program").mtime_nsec();
+        let folder =
+            std::env::temp_dir().join(format!("outlook-bridge-program-{}-{digest}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let place = folder.join("outlook-bridge");
+        std::fs::hard_link(built, &place)
+            .or_else(|_| std::fs::copy(built, &place).map(drop))
+            .expect("the program is copied");
+        for path in [&folder, &place] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("for all");
+        }
+        place
+    })
+}
+
+impl Machine {
+    pub fn new() -> Self {
+        let is_root = Uid::effective().is_root();
+        let own = || {
+            User::from_name("outlook-bridge")
+                .expect("users")
+                .expect("made by scripts/setup.sh")
+        };
+        let folder = std::env::temp_dir().join(format!("ob-{}", uuid::Uuid::new_v4().simple()));
+        let machine = Self {
+            folder,
+            user: is_root.then(|| own().uid),
+            group: is_root.then(|| own().gid),
+        };
+        for (folder, mode) in [("", 0o755), ("data", 0o700), ("credentials", 0o500)] {
+            let path = machine.path(folder);
+            std::fs::create_dir(&path).expect("a folder");
+            if folder == "credentials" {
+                machine.write("credentials/master_key", KEY, 0o400);
+                machine.give("credentials/master_key");
+            }
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("its mode");
+            if !folder.is_empty() {
+                machine.give(folder);
+            }
+        }
+        machine.configure("");
+        machine.write("master.key", KEY, 0o600);
+        machine
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str, mode: u32) {
+        let path = self.path(name);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("its mode");
+    }
+
+    /// Gives a file to the service's user.
+    pub fn give(&self, name: &str) {
+        if let Some(user) = self.user {
+            chown(self.path(name), Some(user.as_raw()), None).expect("given");
+        }
+    }
+
+    /// Writes the configuration file, with more settings.
+    pub fn configure(&self, more: &str) {
+        let data = self.path("data");
+        let text = format!(
+            "data_dir = '{}'\nlisten = '127.0.0.1:0'\nadmin_listen = 'off'\nnotifications = false\n\
+             graph_url = 'http://127.0.0.1:9'\nlogin_url = 'http://127.0.0.1:9'\nlog_format = 'json'\n{more}",
+            data.display()
+        );
+        self.write("config.toml", &text, 0o644);
+    }
+
+    /// Returns the program without any settings, as in a shell.
+    pub fn shell(&self) -> Command {
+        let mut command = Command::new(program());
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .current_dir("/")
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Returns the program as systemd starts it: as its user, with the key as a credential.
+    pub fn unit(&self) -> Command {
+        let mut command = self.shell();
+        command
+            .env("OUTLOOK_BRIDGE_CONFIG", self.path("config.toml"))
+            .env("CREDENTIALS_DIRECTORY", self.path("credentials"));
+        if let Some((user, group)) = self.user.zip(self.group) {
+            command.uid(user.as_raw()).gid(group.as_raw());
+        }
+        command
+    }
+
+    /// Starts the service, and waits until it listens.
+    pub async fn serve(&self) -> Process {
+        Process::spawn(self.unit(), &Log::default()).await
+    }
+
+    /// Types a command with the configuration file.
+    pub async fn types(&self, arguments: &[&str]) -> Output {
+        let mut command = self.shell();
+        command
+            .arg("--config")
+            .arg(self.path("config.toml"))
+            .args(arguments);
+        command.output().await.expect("the program runs")
+    }
+
+    /// Types a command that must succeed; returns what it prints.
+    pub async fn prints(&self, arguments: &[&str]) -> String {
+        let output = self.types(arguments).await;
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        text(&output.stdout)
+    }
+
+    /// Returns the owner and mode of each file of the service.
+    pub fn owners(&self) -> BTreeMap<PathBuf, (u32, u32)> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.path("data")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                let Ok(metadata) = std::fs::symlink_metadata(&path) else {
+                    continue;
+                };
+                if metadata.is_dir() {
+                    folders.push(path.clone());
+                }
+                // What Postgres makes and removes while it runs.
+                if !path.to_string_lossy().contains("postgres/data/") {
+                    found.insert(path, (metadata.uid(), metadata.mode()));
+                }
+            }
+        }
+        found
+    }
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Checks that a command was refused with these words.
+pub fn refused(output: &Output, words: &str) {
+    let told = text(&output.stderr);
+    assert!(!output.status.success(), "{output:?}");
+    assert!(told.contains(words), "not “{words}”: {told}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+}
+
+/// A database of the tests' Postgres.
+pub struct OwnDatabase {
+    pub url: String,
+}
+
+impl OwnDatabase {
+    pub async fn new() -> Self {
+        let admin =
+            std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL: run the tests with 'make test'");
+        let name = format!("it_{}", uuid::Uuid::new_v4().simple());
+        let mut conn = AsyncPgConnection::establish(&admin).await.expect("Postgres");
+        let create = diesel::sql_query(format!("CREATE DATABASE {name}"));
+        create.execute(&mut conn).await.expect("a database");
+        Self {
+            url: with_database(&admin, &name),
+        }
+    }
+
+    pub async fn run(&self, statements: &str) {
+        let mut conn = AsyncPgConnection::establish(&self.url).await.expect("Postgres");
+        conn.batch_execute(statements).await.expect("carried out");
+    }
+
+    /// Counts the rows that a condition finds.
+    pub async fn count(&self, from_where: &str) -> i64 {
+        #[derive(diesel::QueryableByName)]
+        struct Count {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            count: i64,
+        }
+        let mut conn = AsyncPgConnection::establish(&self.url).await.expect("Postgres");
+        let asked = diesel::sql_query(format!("SELECT count(*) AS count FROM {from_where}"));
+        asked
+            .get_result::<Count>(&mut conn)
+            .await
+            .expect("a number")
+            .count
+    }
+
+    pub async fn tables(&self) -> i64 {
+        self.count("pg_tables WHERE schemaname = 'public'").await
+    }
+}
