@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::Config;
 use crate::store::Connection;
@@ -11,6 +11,7 @@ use crate::store::seal::Sealer;
 
 /// A key, and where it was found.
 pub struct MasterKey {
+    pub text: SecretString,
     pub place: String,
     pub sealer: Sealer,
 }
@@ -22,7 +23,11 @@ impl MasterKey {
     /// When it is no key.
     pub fn parse(text: &SecretString, place: String) -> anyhow::Result<Self> {
         let sealer = Sealer::parse(text).with_context(|| place.clone())?;
-        Ok(Self { place, sealer })
+        Ok(Self {
+            text: SecretString::from(text.expose_secret().to_owned()),
+            place,
+            sealer,
+        })
     }
 }
 
@@ -78,4 +83,20 @@ pub async fn fitting(config: &Config, conn: &mut Connection) -> anyhow::Result<M
     }
     let error = reason.context("no key")?;
     Err(error.context(format!("trying the key of {}", places.join(", then of "))))
+}
+
+/// Returns the service's own key, whatever the database was sealed with.
+///
+/// # Errors
+/// When there is none yet, or it cannot be read.
+pub async fn own(config: &Config, conn: &mut Connection) -> anyhow::Result<MasterKey> {
+    if Sealer::is_sealed(conn).await?
+        && let Ok(key) = fitting(config, conn).await
+    {
+        return Ok(key);
+    }
+    let first = candidates(config)?.into_iter().next();
+    first.context(
+        "this service has no master key yet: start it once, which makes one, stop it, and try again. Nothing was done",
+    )
 }

@@ -1,5 +1,6 @@
 //! The commands of `outlook-bridge`.
 
+mod backup;
 mod caller;
 mod commands;
 mod databases;
@@ -18,6 +19,7 @@ mod serve;
 mod site;
 mod start;
 mod status;
+mod upgrade;
 
 use std::path::PathBuf;
 
@@ -51,7 +53,8 @@ Examples:
   sudo outlook-bridge status                      is all well?
   sudo outlook-bridge accounts --troubled         the mailboxes that need somebody
   sudo outlook-bridge journal --user 7 --day 2026-11-30
-  sudo outlook-bridge sync --user 7               sync a mailbox now";
+  sudo outlook-bridge sync --user 7               sync a mailbox now
+  sudo outlook-bridge backup /var/backups/bridge.tar";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -194,6 +197,41 @@ enum Command {
     },
     /// Encrypt every secret again, with the first of the configured master keys.
     RotateKey,
+    /// Write a backup of the service's database to a file. The service may run meanwhile. The master key is not in it.
+    #[command(
+        after_help = "Examples:\n  sudo outlook-bridge backup /var/backups/bridge-2026-11-30.tar\n  sudo outlook-bridge backup bridge.tar \
+                      --key-file /media/safe/bridge.key"
+    )]
+    Backup {
+        /// The file to make. It must not exist.
+        file: PathBuf,
+        /// Write the master key to this file. Keep it in another place than the backup.
+        #[arg(long)]
+        key_file: Option<PathBuf>,
+    },
+    /// Replace the content of the service's database by that of a backup. The service must be stopped.
+    #[command(
+        after_help = "Example:\n  sudo systemctl stop outlook-bridge\n  sudo outlook-bridge restore bridge.tar --key-file bridge.key\n  \
+                      sudo systemctl start outlook-bridge"
+    )]
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        /// The master key that was kept with the backup, if it is another one than this service's.
+        #[arg(long)]
+        key_file: Option<PathBuf>,
+        /// Replace the databases that this service knows.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Move the private Postgres to another major version. The old data is kept.
+    #[command(
+        alias = "upgrade",
+        after_help = "Example:\n  sudo outlook-bridge upgrade-postgres --rehearse\n  sudo systemctl stop outlook-bridge\n  sudo \
+                      outlook-bridge upgrade-postgres\n  sudo systemctl start outlook-bridge\n  sudo outlook-bridge upgrade-postgres \
+                      --delete-old"
+    )]
+    UpgradePostgres(upgrade::Wanted),
     /// Print the completions for a shell.
     #[command(
         after_help = "Example:\n  outlook-bridge completions bash > /etc/bash_completion.d/outlook-bridge"
@@ -236,8 +274,22 @@ impl Cli {
             _ => Purpose::Use,
         };
         let site = Site::find(named)?;
-        if matches!(self.command, Command::Doctor) {
-            return commands::doctor(&site.config).await;
+        match &self.command {
+            Command::Doctor => return commands::doctor(&site.config).await,
+            Command::UpgradePostgres(wanted) => return wanted.run(&site).await,
+            Command::Restore {
+                file,
+                key_file,
+                replace,
+            } => {
+                let wanted = backup::restore::Wanted {
+                    file,
+                    key_file: key_file.as_deref(),
+                    replace: *replace,
+                };
+                return backup::restore::run(&site, &wanted).await;
+            }
+            _ => {}
         }
         let opened = Opened::open_for(&site.config, purpose).await?;
         let done = self.command.run(&site, &opened).await;
@@ -293,10 +345,16 @@ impl Command {
             Self::Deleted { database, user } => records::deleted(opened, &database, user).await,
             Self::Export { database, user } => records::export(opened, &database, user).await,
             Self::Forget { database, user } => records::forget(opened, &database, user).await,
+            Self::Backup { file, key_file } => backup::backup(site, opened, &file, key_file.as_deref()).await,
             Self::RotateKey => keys::rotate_key(opened).await,
             // Opening the database has migrated it.
             Self::Migrate => output::line("the schema is up to date"),
-            Self::Serve { .. } | Self::Doctor | Self::Completions { .. } | Self::Manual { .. } => Ok(()),
+            Self::Serve { .. }
+            | Self::Doctor
+            | Self::Restore { .. }
+            | Self::UpgradePostgres(_)
+            | Self::Completions { .. }
+            | Self::Manual { .. } => Ok(()),
         }
     }
 }

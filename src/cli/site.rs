@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 use nix::unistd::Uid;
 use secrecy::SecretString;
 
-use super::caller::{retyped, work_as};
+use super::caller::{Caller, retyped};
 use super::running::{self, Found};
 use crate::config::{Config, DEFAULT_FILE, RunningDatabase};
 use crate::store::owner;
@@ -21,6 +21,7 @@ const KEY_FILE: &str = "master.key";
 /// The service on this machine, as a command sees it.
 pub struct Site {
     pub config: Config,
+    pub caller: Caller,
     /// The service, if it runs.
     pub running: Option<Found>,
 }
@@ -105,6 +106,7 @@ impl Site {
             }
             return Ok(Self {
                 config,
+                caller: Caller::itself(),
                 running: None,
             });
         }
@@ -115,17 +117,23 @@ impl Site {
             None
         };
         let environment = running.as_ref().map(environment_of).transpose()?;
-        if let Some(user) = user.filter(|_| is_another) {
-            work_as(user)?;
-        }
+        let caller = match user.filter(|_| is_another) {
+            Some(user) => Caller::working_as(user)?,
+            None => Caller::itself(),
+        };
         let config = match running.as_ref().zip(environment) {
             Some((found, environment)) => as_started(found, &environment, named.and(file.as_deref()))?,
             None => config,
         };
-        Ok(Self::new(config, running, spare_key))
+        Ok(Self::new(config, caller, running, spare_key))
     }
 
-    fn new(mut config: Config, running: Option<Found>, spare_key: Option<(PathBuf, SecretString)>) -> Self {
+    fn new(
+        mut config: Config,
+        caller: Caller,
+        running: Option<Found>,
+        spare_key: Option<(PathBuf, SecretString)>,
+    ) -> Self {
         config.found.spare_key = spare_key;
         config.found.running = running.as_ref().and_then(|found| {
             Some(RunningDatabase {
@@ -133,7 +141,25 @@ impl Site {
                 service: found.words(),
             })
         });
-        Self { config, running }
+        Self {
+            config,
+            caller,
+            running,
+        }
+    }
+
+    /// Refuses while the service runs.
+    ///
+    /// # Errors
+    /// When it runs. The error says how to stop it.
+    pub fn must_be_stopped(&self) -> anyhow::Result<()> {
+        if let Some(found) = &self.running {
+            bail!(
+                "the service is running ({}). Nothing was done. Stop it first: systemctl stop outlook-bridge",
+                found.words()
+            );
+        }
+        Ok(())
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Purpose {
     Migrate,
     /// To work on what the service has made.
     Use,
+    /// To replace what the database holds.
+    Restore,
 }
 
 /// Whether the service may start on a database that a later version has updated.
@@ -50,6 +52,9 @@ async fn prepare(config: &Config, store: &Store, purpose: Purpose) -> anyhow::Re
     let mut conn = store.get().await?;
     check_identity(config, &mut conn).await?;
     check_content(&content::of(&mut conn).await?, purpose)?;
+    if purpose == Purpose::Restore {
+        return Ok(master_key::own(config, &mut conn).await?.sealer);
+    }
     let is_serve = matches!(purpose, Purpose::Serve { .. });
     let is_sealed = Sealer::is_sealed(&mut conn).await?;
     let sealer = if is_sealed {
@@ -97,7 +102,7 @@ fn check_content(content: &Content, purpose: Purpose) -> anyhow::Result<()> {
             "this is no database of outlook-bridge: it holds other tables ('{table}', …). Nothing was done. Let database_url lead to \
              the service's database, or for a new service to an empty one"
         ),
-        Content::Nothing if matches!(purpose, Purpose::Serve { .. }) => return Ok(()),
+        Content::Nothing if matches!(purpose, Purpose::Serve { .. } | Purpose::Restore) => return Ok(()),
         Content::Nothing => bail!(
             "this database is empty: no service was started on it. Nothing was done. If the service has other settings, pass its \
              configuration file with --config; if it is a new one, start it first"

@@ -154,7 +154,7 @@ pub async fn accounts(site: &Site, opened: &Opened, only: &Shown<'_>, as_json: b
         return output::json(&mailboxes);
     }
     if mailboxes.is_empty() {
-        return output::line("no such mailbox");
+        return output::line("no such mailbox is known");
     }
     let headers = [
         "DATABASE",

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use nix::unistd::{Gid, Uid, User};
@@ -17,12 +18,18 @@ use super::stack::with_database;
 pub const KEY: &str = "1111111111111111111111111111111111111111111111111111111111111111";
 pub const OTHER_KEY: &str = "2222222222222222222222222222222222222222222222222222222222222222";
 
+/// Returns the folder of the programs of a Postgres that is later than Debian's.
+fn later_postgres() -> Option<PathBuf> {
+    std::env::var_os("TEST_LATER_POSTGRES").map(PathBuf::from)
+}
+
 /// Dropping this value deletes it.
 pub struct Machine {
     folder: PathBuf,
     /// The service's user, if this process may work as it.
     pub user: Option<Uid>,
     group: Option<Gid>,
+    has_later: AtomicBool,
 }
 
 impl Drop for Machine {
@@ -67,6 +74,7 @@ impl Machine {
             folder,
             user: is_root.then(|| own().uid),
             group: is_root.then(|| own().gid),
+            has_later: AtomicBool::new(false),
         };
         for (folder, mode) in [("", 0o755), ("data", 0o700), ("credentials", 0o500)] {
             let path = machine.path(folder);
@@ -83,6 +91,34 @@ impl Machine {
         machine.configure("");
         machine.write("master.key", KEY, 0o600);
         machine
+    }
+
+    pub fn program(&self) -> &'static Path {
+        program()
+    }
+
+    /// Lets the programs find another Postgres beside Debian's, if the tests have one
+    /// (tools/with_postgres.py). Returns its version and the folder of its programs, or Debian's.
+    pub fn install_later_postgres(&self) -> (u32, PathBuf) {
+        self.has_later.store(true, Ordering::Relaxed);
+        let folder = later_postgres().unwrap_or_else(|| {
+            let versions = std::fs::read_dir("/usr/lib/postgresql").expect("Postgres as Debian packs it");
+            let names = versions.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            let latest = names
+                .max_by_key(|name| name.parse::<u32>().ok())
+                .expect("a version");
+            Path::new("/usr/lib/postgresql").join(latest).join("bin")
+        });
+        let asked = std::process::Command::new(folder.join("postgres"))
+            .arg("--version")
+            .output();
+        let told = text(&asked.expect("Postgres").stdout);
+        let (_, version) = told.split_once(") ").expect("a version");
+        let major = version
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect::<String>();
+        (major.parse().expect("a number"), folder)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -116,9 +152,13 @@ impl Machine {
     /// Returns the program without any settings, as in a shell.
     pub fn shell(&self) -> Command {
         let mut command = Command::new(program());
+        let more = later_postgres().filter(|_| AtomicBool::load(&self.has_later, Ordering::Relaxed));
+        let more = more
+            .map(|folder| format!(":{}", folder.display()))
+            .unwrap_or_default();
         command
             .env_clear()
-            .env("PATH", "/usr/bin:/bin")
+            .env("PATH", format!("/usr/bin:/bin{more}"))
             .current_dir("/")
             .kill_on_drop(true);
         command

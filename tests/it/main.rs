@@ -12,6 +12,7 @@ mod answers;
 mod app_registrations;
 mod architecture;
 mod attachments;
+mod backups;
 mod batches;
 mod circles;
 mod command_line;
