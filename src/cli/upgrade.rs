@@ -6,9 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use diesel::QueryableByName;
-use diesel::sql_types::Text;
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::SimpleAsyncConnection;
 
 use super::output;
 use super::site::Site;
@@ -106,24 +104,13 @@ impl Wanted {
 
 /// Copies the database, compares both, and returns the number of rows.
 async fn copy(store: &Store, old: &Embedded, second: &Embedded) -> anyhow::Result<i64> {
-    #[derive(QueryableByName)]
-    struct Snapshot {
-        #[diesel(sql_type = Text)]
-        name: String,
-    }
     let mut conn = store.alone().await?;
-    conn.batch_execute(
-        "SET idle_in_transaction_session_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    )
-    .await?;
+    let snapshot = content::freeze(&mut conn).await?;
     let rows = content::rows(&mut conn).await?;
-    let snapshot: Snapshot = diesel::sql_query("SELECT pg_export_snapshot() AS name")
-        .get_result(&mut conn)
-        .await?;
     // The later version's programs read the earlier one's data, not the other way round.
     let new = Tools::of_cluster(second).await?;
     let source = new.at(&old.url)?;
-    tokio::task::block_in_place(|| source.dump(&snapshot.name, |dump| new.restore(dump, &[])))?;
+    tokio::task::block_in_place(|| source.dump(&snapshot, |dump| new.restore(dump, &[])))?;
     conn.batch_execute("ROLLBACK").await?;
     compare(&rows, &second.url).await?;
     Ok(rows.values().sum())

@@ -7,7 +7,7 @@ use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text};
 use diesel::{OptionalExtension, QueryResult, QueryableByName};
-use diesel_async::RunQueryDsl;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
 use super::{Connection, MIGRATIONS};
 
@@ -171,6 +171,22 @@ pub async fn rows(conn: &mut Connection) -> QueryResult<BTreeMap<&'static str, i
         rows.insert(table, asked.get_result::<Count>(conn).await?.count);
     }
     Ok(rows)
+}
+
+/// Begins a transaction that reads the database as it is now, however long it takes; returns the name
+/// by which Postgres' own programs read the same.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn freeze(conn: &mut Connection) -> QueryResult<String> {
+    conn.batch_execute(
+        "SET idle_in_transaction_session_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    )
+    .await?;
+    let exported: Name = diesel::sql_query("SELECT pg_export_snapshot() AS name")
+        .get_result(conn)
+        .await?;
+    Ok(exported.name)
 }
 
 /// Counts the other sessions that work on this database.

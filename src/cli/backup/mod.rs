@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use chrono::Utc;
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::BigInt;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -25,16 +25,6 @@ use crate::store::content::{self, Content};
 use crate::store::dump::Tools;
 use crate::store::seal::Sealer;
 use archive::Manifest;
-
-/// Begins what is dumped and described at one point in time. The service goes on meanwhile.
-const BEGIN: &str =
-    "SET idle_in_transaction_session_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-
-#[derive(QueryableByName)]
-struct Snapshot {
-    #[diesel(sql_type = Text)]
-    name: String,
-}
 
 #[derive(QueryableByName)]
 struct Numbers {
@@ -58,7 +48,7 @@ pub async fn backup(
     key_file: Option<&Path>,
 ) -> anyhow::Result<()> {
     let mut conn = opened.store.alone().await?;
-    conn.batch_execute(BEGIN).await?;
+    let snapshot = content::freeze(&mut conn).await?;
     let key = master_key::fitting(&site.config, &mut conn).await?;
     let mut written = Unfinished::create(site.caller, file)?;
     // Before the dump, which may take long.
@@ -67,11 +57,8 @@ pub async fn backup(
         .transpose()?;
     let tools = tools_of(site, opened, &mut conn).await?;
     let manifest = describe(&mut conn, &tools, &key).await?;
-    let snapshot: Snapshot = diesel::sql_query("SELECT pg_export_snapshot() AS name")
-        .get_result(&mut conn)
-        .await?;
     let length = tokio::task::block_in_place(|| {
-        tools.dump(&snapshot.name, |dump| {
+        tools.dump(&snapshot, |dump| {
             archive::write(&mut written.file, &manifest, dump)
         })
     })?;
