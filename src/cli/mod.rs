@@ -4,6 +4,7 @@ mod backup;
 mod caller;
 mod commands;
 mod databases;
+mod doctor;
 #[cfg(test)]
 mod documents;
 mod journal;
@@ -275,7 +276,7 @@ impl Cli {
         };
         let site = Site::find(named)?;
         match &self.command {
-            Command::Doctor => return commands::doctor(&site.config).await,
+            Command::Doctor => return doctor::doctor(&site.config).await,
             Command::UpgradePostgres(wanted) => return wanted.run(&site).await,
             Command::Restore {
                 file,
