@@ -169,6 +169,24 @@ pub fn token(
     (result, address)
 }
 
+/// A token of the app itself, of nobody (page *v2-oauth2-client-creds-grant-flow*). It opens nothing
+/// here, as application permissions are not in scope.
+fn for_the_app(world: &mut World, fields: &Pairs) -> Result<Value, Refusal> {
+    let scope = get(fields, "scope").unwrap_or_default();
+    if !scope.ends_with("/.default") {
+        return Err(no(
+            "invalid_scope",
+            1_002_012,
+            &format!(
+                "The provided value for scope '{scope}' is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI)."
+            ),
+        ));
+    }
+    let access = format!("EwA{}", random(300));
+    world.logins.issued.push(access.clone());
+    Ok(json!({"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": access}))
+}
+
 fn redeem(
     world: &mut World,
     tenant: &str,
@@ -191,7 +209,7 @@ fn redeem(
             "The request body must contain the following parameter: 'grant_type'.",
         )
     })?;
-    if !["authorization_code", "refresh_token"].contains(&grant) {
+    if !["authorization_code", "refresh_token", "client_credentials"].contains(&grant) {
         return Err(no(
             "unsupported_grant_type",
             70003,
@@ -206,6 +224,9 @@ fn redeem(
             "unauthorized_client"
         };
         return Err(no(error, number, &text));
+    }
+    if grant == "client_credentials" {
+        return for_the_app(world, fields);
     }
     let now = Utc::now();
     let asked = match get(fields, "scope").map(scopes) {

@@ -536,3 +536,28 @@ async fn a_claims_challenge_is_met_by_a_token_that_was_asked_for_with_its_claims
     w.sim("PATCH", &person, json!({"challenge": null})).await.is(200);
     as_ann(&first).get("/me/events").await.is(200);
 }
+
+#[tokio::test]
+async fn an_app_gets_a_token_of_its_own_that_opens_nothing() {
+    let w = world().await;
+    let grant = [
+        ("grant_type", "client_credentials"),
+        ("scope", "https://graph.microsoft.com/.default"),
+    ];
+    let got = w.token(&grant).await;
+    assert_eq!(got.status, 200, "{}", got.body);
+    assert!(got.body.get("refresh_token").is_none() && got.body.get("id_token").is_none());
+    let token = got.body["access_token"].as_str().expect("a token");
+    let me = w
+        .http
+        .get(w.url("/v1.0/me"))
+        .bearer_auth(token)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(me.status(), 401);
+    let other = w.token(&[grant[0], ("scope", "User.Read")]).await;
+    assert_eq!(other.body["error_codes"], json!([1_002_012]), "{}", other.body);
+    let wrong = w.token(&[grant[0], grant[1], ("client_secret", "wrong")]).await;
+    assert_eq!(wrong.body["error_codes"], json!([7_000_215]), "{}", wrong.body);
+}
