@@ -29,6 +29,7 @@ use crate::store::journal::Level;
 use crate::store::journal::note;
 use crate::store::leases::{self, Urgency};
 use crate::store::logins::{self, LoginAttempt, verifier_place};
+use crate::store::refusals::{self, Refusal};
 use crate::store::seal::digest;
 use crate::store::{addresses as stored_addresses, registrations as stored, resets, troubles};
 
@@ -188,6 +189,9 @@ pub async fn redeem(
     // Microsoft may take long to answer, and others need connections.
     drop(conn);
     let Some(code) = request.code else {
+        let mut conn = engine.store.get().await?;
+        let said = request.error_description.as_deref().unwrap_or_default();
+        note_refusal(&mut conn, database, user_id, said).await?;
         return Err(refused_at_microsoft(&request));
     };
     let tokens = exchange_code(engine, database, &attempt, &code).await?;
@@ -219,6 +223,9 @@ async fn consented_for_everybody(
         }));
     }
     if attempt.used_at.is_none() {
+        refusals::forget_all(conn, database.id)
+            .await
+            .map_err(anyhow::Error::from)?;
         let message =
             "An administrator of Microsoft 365 has allowed this Odoo for everybody in the organization"
                 .to_owned();
@@ -244,6 +251,25 @@ fn asked(return_url: String, question: Question) -> RedeemAnswer {
         reconnected: false,
         question: Some(question),
     }
+}
+
+/// Stores the number of Microsoft's reason for refusing a login, if it gave one.
+async fn note_refusal(
+    conn: &mut Connection,
+    database: &Database,
+    user_id: i32,
+    said: &str,
+) -> anyhow::Result<()> {
+    if let Some(number) = words::number(said).and_then(|n| i32::try_from(n).ok()) {
+        let refusal = Refusal {
+            database_id: database.id,
+            odoo_user_id: user_id,
+            number,
+            at: now(),
+        };
+        refusals::note(conn, &refusal).await?;
+    }
+    Ok(())
 }
 
 fn refused_at_microsoft(request: &RedeemRequest) -> OdooError {
@@ -299,6 +325,8 @@ async fn exchange_code(
             }
             let words = match &error {
                 LoginError::NeedsLogin { message } | LoginError::Refused { message, .. } => {
+                    let mut conn = engine.store.get().await?;
+                    note_refusal(&mut conn, database, attempt.odoo_user_id, message).await?;
                     words::explain_to_user(message)
                 }
                 LoginError::AdminProblem { .. } | LoginError::Temporary { .. } => None,
@@ -333,6 +361,9 @@ async fn connect(
         .unwrap_or("somebody");
     let addresses = addresses::ask_at_login(engine, &tokens.access).await;
     let mut conn = engine.store.get().await?;
+    refusals::forget(&mut conn, database.id, user_id)
+        .await
+        .map_err(anyhow::Error::from)?;
     let known = store::of_user(&mut conn, database.id, user_id).await?;
     let taken = || {
         OdooError::user(format!(
@@ -666,6 +697,7 @@ pub async fn fresh_token(
         }
         Err(error @ LoginError::NeedsLogin { .. }) => {
             tracing::warn!(account.id = account.id, %error, "consent is gone");
+            note_refusal(&mut conn, database, account.odoo_user_id, &error.to_string()).await?;
             let known = words::explain_to_user(&error.to_string());
             let reason = known
                 .as_deref()

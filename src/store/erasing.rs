@@ -98,6 +98,7 @@ pub async fn user(conn: &mut Connection, database_id: Uuid, user_id: i32) -> Que
         user_id,
     )
     .await?;
+    super::refusals::forget(conn, database_id, user_id).await?;
     let accounts = erase(
         conn,
         "DELETE FROM accounts WHERE id IN (
@@ -136,7 +137,7 @@ pub async fn database(conn: &mut Connection, id: Uuid) -> QueryResult<Erased> {
         })
         .await?;
     }
-    // Deletes its app registrations and logins too.
+    // Deletes its app registrations, logins and refused logins too.
     diesel::delete(super::schema::databases::table.find(id))
         .execute(conn)
         .await?;
@@ -153,7 +154,7 @@ struct Document {
 
 /// The exported kinds in their order: a name, and a statement that returns `id` and `document` of
 /// at most `$4` rows after `$3`. Tokens and secrets are never exported, only whether there are any.
-fn exported() -> [(&'static str, String); 3] {
+fn exported() -> [(&'static str, String); 4] {
     [
         (
             "account",
@@ -184,6 +185,12 @@ fn exported() -> [(&'static str, String); 3] {
             "journal",
             "SELECT j.id, to_jsonb(j) AS document FROM journal j
               WHERE j.database_id = $1 AND j.odoo_user_id = $2 AND j.id > $3 ORDER BY j.id LIMIT $4"
+                .to_owned(),
+        ),
+        (
+            "login_refusal",
+            "SELECT 0::bigint AS id, to_jsonb(r) AS document FROM login_refusals r
+              WHERE r.database_id = $1 AND r.odoo_user_id = $2 AND 0 > $3 LIMIT $4"
                 .to_owned(),
         ),
     ]

@@ -26,6 +26,7 @@ pub mod people;
 pub mod pruning;
 pub mod put_aside;
 pub mod reason;
+pub mod refusals;
 pub mod registrations;
 pub mod removals;
 pub mod resets;

@@ -88,6 +88,11 @@ const PORTIONS: &[(&str, &str)] = &[
         "DELETE FROM login_attempts WHERE id IN (
              SELECT id FROM login_attempts WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
     ),
+    (
+        "refused logins",
+        "DELETE FROM login_refusals WHERE (database_id, odoo_user_id) IN (
+             SELECT database_id, odoo_user_id FROM login_refusals WHERE at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    ),
 ];
 
 /// Deletes up to `rows` rows of each kind, each kind in its own transaction; returns the largest

@@ -200,6 +200,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    login_refusals (database_id, odoo_user_id) {
+        database_id -> Uuid,
+        odoo_user_id -> Integer,
+        number -> Integer,
+        at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     meetings (id) {
         id -> BigInt,
         database_id -> Uuid,
@@ -371,6 +380,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     enrollments,
     accounts,
     login_attempts,
+    login_refusals,
     meetings,
     copies,
     outlook_outbox,

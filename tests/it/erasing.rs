@@ -1,5 +1,7 @@
 //! Stored personal data is handed out, and erased for good.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::convergence::service::command;
@@ -167,6 +169,20 @@ async fn a_database_is_forgotten_when_it_is_not_paired_any_more() {
     let refused = run(&w, &["forget", "odoo"]).await.expect_err("paired");
     assert!(refused.contains("revoke"), "{refused}");
     assert_eq!(w.count("databases").await, 1, "nothing was erased");
+    let url = w.odoo.authorize_url(&w.service, 8).await.expect("a page");
+    let page = url::Url::parse(&url).expect("a URL");
+    let mut query: BTreeMap<String, String> = page.query_pairs().into_owned().collect();
+    query.retain(|name, _| name == "state");
+    query.insert("error".into(), "access_denied".into());
+    query.insert("error_description".into(), "AADSTS65004: declined".into());
+    w.odoo.redeem(&w.service, 8, &query).await.expect_err("cancelled");
+    assert_eq!(w.count("login_refusals WHERE number = 65004").await, 1);
+    let exported = export(&w, "8").await;
+    assert!(
+        exported
+            .iter()
+            .any(|document| document["kind"] == "login_refusal")
+    );
     w.odoo
         .call(&w.service, 2, "outlook.bridge", "unpair", json!({}))
         .await
@@ -187,6 +203,7 @@ async fn a_database_is_forgotten_when_it_is_not_paired_any_more() {
         "journal",
         "registrations",
         "login_attempts",
+        "login_refusals",
     ] {
         assert_eq!(w.count(table).await, 0, "{table}");
     }

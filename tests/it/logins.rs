@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use outlook_bridge::store::{databases, refusals};
 use serde_json::{Value, json};
 
 use super::odoo::Odoo;
@@ -17,6 +18,19 @@ pub(super) async fn start() -> (Stack, Service, Odoo) {
 
 pub(super) fn words(error: &Value) -> &str {
     error["data"]["message"].as_str().unwrap_or_default()
+}
+
+/// Returns the users whose login Microsoft refused, with its number of the reason.
+async fn refusals(service: &Service) -> Vec<(i32, i32)> {
+    let mut conn = service.engine.store.get().await.expect("a connection");
+    let mut all = Vec::new();
+    for database in databases::all(&mut conn).await.expect("the databases") {
+        let of_database = refusals::of_database(&mut conn, database.id).await;
+        all.extend(of_database.expect("the refusals"));
+    }
+    all.into_iter()
+        .map(|one| (one.odoo_user_id, one.number))
+        .collect()
 }
 
 pub(super) async fn account_of(service: &Service, odoo: &Odoo, user: i64) -> Option<Value> {
@@ -325,6 +339,7 @@ async fn an_administrator_of_microsoft_365_allows_odoo_for_everybody() {
     let back = go_back(&stack, &url, ANN).await;
     let refused = odoo.redeem(&service, 7, &back).await.unwrap_err();
     assert!(words(&refused).contains("Grant for everybody"), "{refused}");
+    assert_eq!(refusals(&service).await, [(7, 65004)]);
 
     let kwargs = json!({"from_url": "/odoo/settings", "for_everybody": true});
     let ask = async || {
@@ -365,6 +380,7 @@ async fn an_administrator_of_microsoft_365_allows_odoo_for_everybody() {
         account_of(&service, &odoo, 2).await.is_none(),
         "nobody is connected by it"
     );
+    assert_eq!(refusals(&service).await, [], "the reason is gone for everybody");
     // Users are not asked for permission any more.
     let redeemed = odoo.log_in(&stack, &service, 7).await;
     assert!(redeemed.is_ok(), "{redeemed:?}");
@@ -396,6 +412,7 @@ async fn what_ends_a_login_is_told_in_words_that_say_who_can_help() {
         .await;
         let account = account_of(&service, &odoo, 7).await.unwrap();
         assert!(account.to_string().contains(reason), "{number}: {account}");
+        assert_eq!(refusals(&service).await, [(7, number)]);
         stack
             .sim_call("PATCH", &person, json!({"token_error": null}))
             .await;

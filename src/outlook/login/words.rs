@@ -44,8 +44,13 @@ pub fn explain_to_user(message: &str) -> Option<String> {
     Some(words)
 }
 
+/// Whether a number says that somebody, or an administrator for everybody, has to consent.
+pub fn is_about_consent(number: u32) -> bool {
+    matches!(number, 65001 | 65004 | 90093..=90095 | 900_941 | 650_056)
+}
+
 /// Parses the number in `AADSTS65001: …`.
-fn number(message: &str) -> Option<u32> {
+pub fn number(message: &str) -> Option<u32> {
     let (_, rest) = message.split_once("AADSTS")?;
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     rest.get(..end)?.parse().ok()
