@@ -5,6 +5,7 @@
 //! No `Debug`, `Display` or URL made here contains a secret, except for the code that Microsoft
 //! itself puts into a URL.
 
+pub mod trial;
 pub mod words;
 
 use std::fmt;
@@ -236,6 +237,16 @@ impl LoginClient {
             authority,
             tenant: tenant.to_owned(),
         }
+    }
+
+    /// Returns the address of the host, with the path before the tenants'.
+    pub fn authority(&self) -> &Url {
+        &self.authority
+    }
+
+    /// Returns the tenant whose accounts may log in.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
     }
 
     /// Returns the same platform for the accounts of one tenant; `None` keeps the configured

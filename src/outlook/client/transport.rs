@@ -102,6 +102,11 @@ impl GraphClient {
         Uuid::from_u64_pair(self.sender, Uuid::new_v4().as_u64_pair().1)
     }
 
+    /// Returns Graph's address, with its version.
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
     /// Returns whether Graph is called over TLS, as Microsoft's is. A stand-in for tests need not be.
     pub fn is_encrypted(&self) -> bool {
         self.base.scheme() == "https"
