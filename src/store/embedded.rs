@@ -297,6 +297,15 @@ impl Embedded {
     }
 }
 
+/// Returns the URL of the private Postgres of a data directory; `None` if none was made there. Makes
+/// and starts nothing.
+///
+/// # Errors
+/// When its folder cannot be looked into.
+pub fn url_of(data_dir: &Path) -> anyhow::Result<Option<String>> {
+    Ok(Places::look(data_dir)?.map(|places| url(&places, DATABASE)))
+}
+
 /// Returns the URL of a database of the cluster.
 fn url(places: &Places, database: &str) -> String {
     let host = percent_encode(&places.sockets);

@@ -14,6 +14,7 @@ pub mod enrollments;
 pub mod erasing;
 pub mod gauges;
 pub mod idle;
+pub mod inspect;
 pub mod journal;
 mod keys;
 pub mod leases;

@@ -167,6 +167,27 @@ impl Places {
         Ok(second)
     }
 
+    /// Returns the paths of a cluster, whoever made it; `None` if there is none. Makes nothing.
+    ///
+    /// # Errors
+    /// When they cannot be looked at.
+    pub fn look(data_dir: &Path) -> anyhow::Result<Option<Self>> {
+        let home = std::path::absolute(data_dir)?.join("postgres");
+        let data = home.join("data");
+        let metadata = std::fs::symlink_metadata(&data);
+        match metadata {
+            Ok(_) => Ok(Some(Self {
+                sockets: sockets(&home)?,
+                log: home.join("postgres.log"),
+                data,
+                home,
+                run_as: None,
+            })),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("looking at {}", data.display())),
+        }
+    }
+
     /// Opens a file beside the cluster. Does not follow a link.
     pub fn open(&self, name: &str) -> anyhow::Result<File> {
         let path = self.home.join(name);
