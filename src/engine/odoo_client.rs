@@ -104,6 +104,21 @@ impl OdooClient {
     }
 }
 
+/// Returns whether a request failed because its address is not allowed.
+pub fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains(REFUSED) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The part of a refusal by which it is recognized inside the errors of the HTTP client.
+const REFUSED: &str = "is in a network that the Outlook bridge makes no requests to";
+
 fn is_allowed(address: IpAddr, allowed: &[IpNet]) -> bool {
     let address = address.to_canonical();
     allowed.iter().any(|net| net.contains(&address)) || !INNER.iter().any(|net| net.contains(&address))
@@ -111,7 +126,7 @@ fn is_allowed(address: IpAddr, allowed: &[IpNet]) -> bool {
 
 fn refusal(address: IpAddr) -> String {
     format!(
-        "{address} is in a network that the Outlook bridge makes no requests to, as Odoo's address is chosen by Odoo's \
+        "{address} {REFUSED}, as Odoo's address is chosen by Odoo's \
          administrators; if an Odoo is there, name the network in the setting allow_odoo_on"
     )
 }

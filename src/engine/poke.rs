@@ -6,15 +6,18 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::bail;
 use hmac::{Hmac, KeyInit, Mac};
+use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::engine::{Engine, now};
+use crate::store::databases::Database;
 use crate::store::{databases, outbox};
 
 /// How long a poke may take. Odoo begins no call after 8 s, and a call may take 10 s.
@@ -85,8 +88,10 @@ pub(super) fn sign(key: &SecretString, text: &[u8]) -> anyhow::Result<String> {
 }
 
 /// Odoo's answer to a poke.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Poked {
+    #[serde(default)]
+    ok: bool,
     /// Odoo has exchanged, and there is more to exchange.
     #[serde(default)]
     more: bool,
@@ -115,8 +120,8 @@ impl Engine {
     async fn poke_to_the_end(&self, database_id: Uuid, users: &BTreeSet<i32>) {
         for _ in 0..MOST_IN_A_ROW {
             match self.send_poke(database_id, users).await {
-                Ok(Poked { more: true }) => {}
-                Ok(Poked { more: false }) => return,
+                Ok(Poked { more: true, .. }) => {}
+                Ok(Poked { more: false, .. }) => return,
                 Err(error) => {
                     tracing::info!(database.id = %database_id, error = format!("{error:#}"), "poke not delivered");
                     sleep(AFTER_A_FAILURE).await;
@@ -147,29 +152,46 @@ impl Engine {
         Ok(outbox::owes_odoo_more_than(&mut conn, database_id, 0).await?)
     }
 
-    async fn send_poke(&self, database_id: Uuid, users: &BTreeSet<i32>) -> anyhow::Result<Poked> {
-        let database = {
-            let mut conn = self.store.get().await?;
-            databases::by_id(&mut conn, database_id).await?
-        };
+    /// Prepares a poke that asks the add-on how Odoo is set up, and does nothing else.
+    ///
+    /// # Errors
+    /// When the key cannot be opened, or requests to this address are not allowed.
+    pub fn ask_set_up(&self, database: &Database) -> anyhow::Result<RequestBuilder> {
+        let body = json!({"uuid": database.uuid, "time": now().timestamp(), "users": [], "check": true});
+        self.signed(database, &body)
+    }
+
+    fn signed(&self, database: &Database, body: &Value) -> anyhow::Result<RequestBuilder> {
         let key = database.poke_key(&self.sealer)?;
-        let body =
-            json!({"uuid": database.uuid, "time": now().timestamp(), "users": users, "exchange": true})
-                .to_string();
+        let body = body.to_string();
         let signature = sign(&key, body.as_bytes())?;
-        let answer = self
+        let request = self
             .odoo
             .post(&format!("{}/microsoft_calendar_bridge/poke", database.base_url))?
             .header("Content-Type", "application/json")
             .header("X-Odoo-Database", &database.name)
             .header("X-Bridge-Signature", signature)
-            .timeout(PATIENCE)
-            .body(body)
-            .send()
-            .await?
-            .error_for_status()?;
-        // An add-on that does not exchange here says nothing about more.
-        Ok(answer.json().await.unwrap_or_default())
+            .body(body);
+        Ok(request)
+    }
+
+    async fn send_poke(&self, database_id: Uuid, users: &BTreeSet<i32>) -> anyhow::Result<Poked> {
+        let database = {
+            let mut conn = self.store.get().await?;
+            databases::by_id(&mut conn, database_id).await?
+        };
+        let body =
+            json!({"uuid": database.uuid, "time": now().timestamp(), "users": users, "exchange": true});
+        let answer = self.signed(&database, &body)?.timeout(PATIENCE).send().await?;
+        let status = answer.status();
+        // Redirects are not followed, and a page is not the add-on's answer.
+        match answer.json::<Poked>().await {
+            Ok(poked) if status == StatusCode::OK && poked.ok => Ok(poked),
+            _ => bail!(
+                "not the add-on answers, but something with HTTP {}",
+                status.as_u16()
+            ),
+        }
     }
 }
 
