@@ -16,6 +16,7 @@
 //! | [`migration`] | adoption from and release to Odoo's built-in sync |
 //! | [`admin`] | pairing, settings, the state, the journal |
 //! | [`exchange`] | one exchange with an Odoo database |
+//! | [`doctor`] | finds out what is wrong with an installation |
 //! | [`worker`] | which mailbox is worked when |
 //! | [`web`] | the HTTP endpoints: `/jsonrpc`, `/json/2`, health, metrics |
 //! | [`config`], [`cli`] | the settings of the process, the commands |
@@ -28,6 +29,7 @@ pub mod auth;
 pub mod calendar;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod engine;
 pub mod exchange;
 pub mod guards;

@@ -23,10 +23,12 @@ mod status;
 mod upgrade;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::ensure;
 use clap::{Parser, Subcommand};
 
+use doctor::Form;
 use mailboxes::{Chosen, Retry};
 use site::Site;
 use start::{Newer, Opened, Purpose};
@@ -83,8 +85,13 @@ enum Command {
     },
     /// Update the schema of the service's database. `serve` does this as well.
     Migrate,
-    /// Check the settings, the database, the master key and the connection to Microsoft.
-    Doctor,
+    /// Find out what is wrong with the installation, and what to do. Changes nothing. The exit code is 0 without problems,
+    /// 1 with some, and 2 if the settings cannot be used.
+    Doctor {
+        /// Print the report as JSON. docs/doctor.md describes it.
+        #[arg(long)]
+        json: bool,
+    },
     /// Show the service, the paired databases, and what needs somebody.
     Status {
         /// Print JSON.
@@ -247,7 +254,19 @@ impl Cli {
     ///
     /// # Errors
     /// What went wrong, for the person at the terminal.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        if let Command::Doctor { json } = self.command {
+            let form = if json { Form::Json } else { Form::Text };
+            // What is wrong with the settings is a finding, too.
+            return match Site::find(self.config.as_deref()) {
+                Ok(site) => doctor::doctor(Ok(&site.config), form).await,
+                Err(error) => doctor::doctor(Err(error), form).await,
+            };
+        }
+        self.run_command().await.map(|()| ExitCode::SUCCESS)
+    }
+
+    async fn run_command(self) -> anyhow::Result<()> {
         let named = self.config.as_deref();
         let purpose = match &self.command {
             Command::Serve { accept_newer_schema } => {
@@ -276,7 +295,6 @@ impl Cli {
         };
         let site = Site::find(named)?;
         match &self.command {
-            Command::Doctor => return doctor::doctor(&site.config).await,
             Command::UpgradePostgres(wanted) => return wanted.run(&site).await,
             Command::Restore {
                 file,
@@ -351,7 +369,7 @@ impl Command {
             // Opening the database has migrated it.
             Self::Migrate => output::line("the schema is up to date"),
             Self::Serve { .. }
-            | Self::Doctor
+            | Self::Doctor { .. }
             | Self::Restore { .. }
             | Self::UpgradePostgres(_)
             | Self::Completions { .. }

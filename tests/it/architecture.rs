@@ -15,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["migration"],
     &["admin"],
     &["exchange"],
+    &["doctor"],
     &["worker", "web"],
     &["config"],
     &["cli"],

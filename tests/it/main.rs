@@ -21,6 +21,8 @@ mod convergence;
 mod delegates;
 mod departures;
 mod descriptions;
+mod doctor;
+mod doctor_command;
 mod doors;
 mod embedded;
 mod endings;

@@ -132,7 +132,7 @@ async fn a_service_that_would_be_overheard_does_not_start_and_says_why() {
     assert!(words.contains("cannot be used together"), "{words}");
     let told = with_tls(&stack, folder.path()).arg("doctor").output().await;
     let told = String::from_utf8(told.unwrap().stdout).unwrap();
-    assert!(told.contains("PROBLEM certificate"), "{told}");
+    assert!(told.contains("PROBLEM Certificate of the service"), "{told}");
 }
 
 #[derive(diesel::QueryableByName)]

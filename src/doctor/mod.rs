@@ -1,0 +1,206 @@
+//! Finds out what is wrong with an installation, for `outlook-bridge doctor` and for *Check* in
+//! Odoo's settings.
+//!
+//! | file | what it checks |
+//! |---|---|
+//! | [`code`] | nothing: it is the list of what can be found, with its meaning and remedy |
+//! | [`report`] | nothing: what was found, as JSON and as text |
+//! | [`machine`] | the data directory, the proxy, the trusted authorities |
+//! | [`postgres`] | Postgres, its schema, the master key |
+//! | [`microsoft`] | whether Microsoft answers, and both clocks |
+//! | [`app`] | the app registration at Microsoft: consent, redirect URI, id, secret, tenant |
+//! | [`odoo`] | both directions between Odoo and the service, Odoo's jobs, versions, clock |
+//! | [`notifications`] | the address for change notifications, and the subscriptions |
+//! | [`mailboxes`] | what is stopped, what waits for a person, mailboxes in trouble |
+//!
+//! **Invariant:** nothing is written, neither to Postgres nor to a disk. Each check has its own
+//! limit of time, and none prevents another.
+
+mod app;
+pub mod code;
+pub mod machine;
+mod mailboxes;
+mod microsoft;
+mod notifications;
+mod odoo;
+pub mod postgres;
+pub mod report;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::Context;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::timeout;
+
+use crate::engine::Engine;
+use crate::store::Connection;
+use crate::store::accounts::{self, Account};
+use crate::store::databases::{self, Database};
+use crate::store::refusals::{self, Refusal};
+use crate::store::registrations::{self, Registration};
+use crate::store::subscriptions::{self, Subscription};
+use crate::store::troubles::{self, Troubles};
+
+use code::{Check, Code};
+pub use microsoft::Microsoft;
+pub use odoo::OdooFacts;
+use report::{Finding, Report};
+
+/// How long one request may take.
+const ONE_REQUEST: Duration = Duration::from_secs(6);
+/// How long a check may take that makes one request after another.
+const LONGEST_CHECK: Duration = Duration::from_secs(14);
+/// How long the whole check of a database may take that Odoo asked for: less than Odoo waits.
+const LONGEST_FOR_ODOO: Duration = Duration::from_secs(18);
+/// How many databases are checked at a time.
+const DATABASES_AT_ONCE: usize = 8;
+
+/// Who reads the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Whoever runs the service.
+    Operator,
+    /// The administrators of the database. They are told nothing about the service's machine.
+    Administrator,
+}
+
+/// A check that was begun.
+type Running<'a> = BoxFuture<'a, Vec<Finding>>;
+
+/// Runs a check within a limit of time. A check that fails or takes too long is a finding itself.
+pub async fn limited(
+    check: Check,
+    limit: Duration,
+    work: impl Future<Output = anyhow::Result<Vec<Finding>>>,
+) -> Vec<Finding> {
+    match timeout(limit, work).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => vec![Finding::of(check, Code::CheckFailed, format!("{error:#}"))],
+        Err(_) => {
+            let found = format!("There was no result after {} s.", limit.as_secs());
+            vec![Finding::of(check, Code::CheckTimedOut, found)]
+        }
+    }
+}
+
+/// Waits for all checks, in whatever order they end.
+async fn all(running: Vec<Running<'_>>) -> Vec<Finding> {
+    let mut running: FuturesUnordered<_> = running.into_iter().collect();
+    let mut found = Vec::new();
+    while let Some(some) = running.next().await {
+        found.extend(some);
+    }
+    found
+}
+
+/// What the service stores about a database, read once, so that no check waits for Postgres.
+#[derive(Debug)]
+pub struct Known {
+    pub database: Database,
+    registrations: Vec<Registration>,
+    accounts: Vec<Account>,
+    refusals: Vec<Refusal>,
+    subscriptions: HashMap<i64, Subscription>,
+    troubles: HashMap<i64, Troubles>,
+}
+
+impl Known {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn read(conn: &mut Connection, database: Database) -> anyhow::Result<Self> {
+        let accounts = accounts::of_database(conn, database.id).await?;
+        let mut all_troubles = HashMap::new();
+        let mut all_subscriptions = HashMap::new();
+        for account in accounts.iter().filter(|account| account.is_active()) {
+            all_troubles.insert(account.id, troubles::of(conn, account.id).await?);
+            if let Some(subscription) = subscriptions::of(conn, account.id).await? {
+                all_subscriptions.insert(account.id, subscription);
+            }
+        }
+        Ok(Self {
+            registrations: registrations::of_database(conn, database.id).await?,
+            refusals: refusals::of_database(conn, database.id).await?,
+            accounts,
+            subscriptions: all_subscriptions,
+            troubles: all_troubles,
+            database,
+        })
+    }
+}
+
+/// Checks what concerns one database.
+async fn check_known(
+    engine: &Engine,
+    known: &Known,
+    told: Option<OdooFacts>,
+    reader: Reader,
+) -> Vec<Finding> {
+    let database = &known.database;
+    if database.key_hash.is_none() {
+        let found = format!("{} is not paired any more.", database.name);
+        return vec![Finding::new(Code::Unpaired, found)];
+    }
+    let mut found = all(vec![
+        Box::pin(app::consent(known)),
+        Box::pin(app::registrations(engine, known)),
+        Box::pin(app::redirect(engine, known)),
+        Box::pin(odoo::check(engine, known, told, reader)),
+        Box::pin(notifications::check(engine, known)),
+        Box::pin(mailboxes::check(known)),
+    ])
+    .await;
+    for finding in &mut found {
+        finding.database = Some((&known.database).into());
+    }
+    found
+}
+
+/// Checks all databases, for the operator.
+pub async fn check_databases(engine: &Engine, all_known: &[Known]) -> Vec<Finding> {
+    if all_known.is_empty() {
+        let found = "No Odoo database is paired with this service.".to_owned();
+        return vec![Finding::new(Code::NothingPaired, found)];
+    }
+    let checks = all_known
+        .iter()
+        .map(|known| check_known(engine, known, None, Reader::Operator));
+    futures_util::stream::iter(checks)
+        .buffer_unordered(DATABASES_AT_ONCE)
+        .concat()
+        .await
+}
+
+/// Checks one database, for its administrators. `told` is what its add-on sees, which counts if the
+/// service cannot ask Odoo itself.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn check_for_odoo(
+    engine: &Engine,
+    database: &Database,
+    told: Option<OdooFacts>,
+) -> anyhow::Result<Report> {
+    let known = {
+        let mut conn = engine.store.get().await?;
+        // Read again: the caller's key was checked with it, and the call itself may have changed it.
+        let database = databases::by_id(&mut conn, database.id).await?;
+        Known::read(&mut conn, database)
+            .await
+            .context("reading what is stored about this database")?
+    };
+    let microsoft = Microsoft::of(engine);
+    let work = all(vec![
+        Box::pin(check_known(engine, &known, told, Reader::Administrator)),
+        Box::pin(microsoft.check(Reader::Administrator)),
+    ]);
+    let found = timeout(LONGEST_FOR_ODOO, work).await.unwrap_or_else(|_| {
+        let found = format!("There was no result after {} s.", LONGEST_FOR_ODOO.as_secs());
+        vec![Finding::of(Check::Service, Code::CheckTimedOut, found)]
+    });
+    Ok(Report::new(found))
+}
