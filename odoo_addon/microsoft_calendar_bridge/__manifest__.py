@@ -20,6 +20,7 @@
         "views/res_users_views.xml",
         "wizard/calendar_provider_config_views.xml",
         "wizard/microsoft_calendar_account_reset_views.xml",
+        "wizard/outlook_bridge_check_views.xml",
         "wizard/outlook_bridge_journal_views.xml",
         "wizard/outlook_bridge_preview_views.xml",
         "wizard/outlook_bridge_removals_views.xml",

@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use super::caller::shorten;
 use crate::admin::journal::{self, JournalRequest};
 use crate::auth::accounts;
+use crate::doctor;
 use crate::engine::Engine;
 use crate::engine::notify_url::{self, Notifications};
 use crate::engine::tenants::{Kind, Turn};
@@ -56,6 +57,7 @@ const NOTIFIED: &str = "outlook.bridge.notified";
 /// calendar.
 const ALLOWED_WHILE_MOVED: &[&str] = &[
     "outlook.bridge.status",
+    "outlook.bridge.check",
     "outlook.bridge.renew_key",
     "outlook.bridge.unpair",
     "res.config.settings.set_values",
@@ -145,6 +147,14 @@ struct StatusRequest {
     user_id: Option<i32>,
 }
 
+/// The keyword arguments of `outlook.bridge.check`.
+#[derive(Deserialize)]
+struct CheckRequest {
+    /// How Odoo is set up, for the case that the service cannot ask.
+    #[serde(default)]
+    facts: Option<doctor::OdooFacts>,
+}
+
 /// What Microsoft sends to the address for notifications (resource type
 /// *changeNotificationCollection*).
 #[derive(Deserialize)]
@@ -219,6 +229,13 @@ impl Methods {
                     Some(user_id) => state_of(&engine, caller, user_id).await?,
                     None => state(&engine, caller).await?,
                 }
+            }
+        );
+        method!(
+            module,
+            "outlook.bridge.check",
+            |engine, caller, request: CheckRequest| {
+                doctor::check_for_odoo(&engine, &caller.database, request.facts).await?
             }
         );
         method!(

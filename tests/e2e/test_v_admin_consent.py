@@ -38,6 +38,15 @@ def test_an_administrator_grants_for_everybody(stack: Stack, at_browser: Callabl
     admin.log_in(*ADMIN)
     box = admin.open_settings()
     admin.shot("settings")
+    box.locator("button[name=action_outlook_bridge_check]").click()
+    dialog = admin.page.locator(".modal", has_text="Check of Outlook Calendar")
+    worst = dialog.locator("tr.o_data_row").first
+    walk.expect(worst).to_contain_text("Problem")
+    walk.expect(worst).to_contain_text("Consent at Microsoft")
+    walk.expect(worst).to_contain_text("What to do: Let an administrator of Microsoft 365 consent once")
+    admin.shot("check")
+    dialog.get_by_role("button", name="Close", exact=True).last.click()
+    walk.expect(dialog).to_have_count(0)
     box.get_by_role("button", name="Grant for everybody…").click()
     admin.page.wait_for_url(re.compile(r"/v2\.0/adminconsent"))
     admin.shot("admin-consent")
@@ -61,3 +70,12 @@ def test_an_administrator_grants_for_everybody(stack: Stack, at_browser: Callabl
     ).to_be_visible()
     rows = stack.server.query(stack.bridge_database, "SELECT state FROM accounts")
     assert rows == [("active",)]
+
+    admin.open_settings().locator("button[name=action_outlook_bridge_check]").click()
+    row = dialog.locator("tr.o_data_row", has_text="Consent at Microsoft")
+    walk.expect(row).to_contain_text("OK")
+    stack.service.stop()
+    dialog.get_by_role("button", name="Check Again").click()
+    walk.expect(dialog.last).to_contain_text("The bridge does not answer")
+    walk.expect(dialog.last).to_contain_text("that the port is right")
+    admin.shot("check-unreachable")

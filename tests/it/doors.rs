@@ -84,6 +84,7 @@ fn all_methods() -> Vec<(&'static str, &'static str, Value, About)> {
         ("outlook.bridge", "stock_links", json!({}), About::Database),
         ("outlook.bridge", "status", json!({}), About::Database),
         ("outlook.bridge", "signal", json!({}), About::Database),
+        ("outlook.bridge", "check", json!({}), About::Database),
         (
             "outlook.bridge",
             "notified",

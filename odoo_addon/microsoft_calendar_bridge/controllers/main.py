@@ -138,10 +138,14 @@ class OutlookBridgePokeController(http.Controller):
             fresh = abs(time.time() - float(poke["time"])) <= POKE_AGE
             uuid = poke["uuid"]
             exchange = poke.get("exchange") is True
+            check = poke.get("check") is True
         except (KeyError, TypeError, ValueError):
             return request.make_response("", status=400)
         if not fresh or uuid != request.env["ir.config_parameter"].sudo().get_param("database.uuid"):
             return request.make_response("", status=403)
+        if check:
+            facts = request.env["outlook.bridge.check"].sudo()._facts()
+            return request.make_json_response({"ok": True, "facts": facts})
         if exchange:
             more = request.env["outlook.bridge.exchange"].sudo()._exchange_for_poke()
             return request.make_json_response({"ok": True, "more": True} if more else {"ok": True})

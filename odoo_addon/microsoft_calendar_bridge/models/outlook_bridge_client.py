@@ -149,7 +149,7 @@ class OutlookBridgeClient(models.AbstractModel):
                     "Odoo server, and its address in Settings > Calendar > Outlook Calendar.",
                     url=url,
                 )
-            ) from None
+            ) from error
         _unreachable.pop(url, None)
         # unpairing is the same in every version
         if method != "unpair":

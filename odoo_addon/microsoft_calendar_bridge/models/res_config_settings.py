@@ -289,6 +289,9 @@ class ResConfigSettings(models.TransientModel):
     def action_outlook_bridge_journal(self):
         return self.env["outlook.bridge.journal.line"]._open()
 
+    def action_outlook_bridge_check(self):
+        return self.env["outlook.bridge.check"]._open()
+
     def action_outlook_bridge_removals(self):
         return self.env["outlook.bridge.removals"]._open_waiting()
 

@@ -4,6 +4,7 @@
 from . import (
     test_access,
     test_apply,
+    test_check,
     test_compat,
     test_controllers,
     test_departures,

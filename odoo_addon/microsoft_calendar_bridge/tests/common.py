@@ -124,6 +124,9 @@ class FakeService:
         # Microsoft's change notifications that the add-on passed on
         self.notified = []
         self.question = None
+        # what the service answers to a check, and what it was told for it
+        self.report = {"status": "ok", "checks": []}
+        self.facts = None
         self.preview = {
             "login": "ann@contoso.test",
             "reachable": True,
@@ -219,6 +222,10 @@ class FakeService:
     def do_notified(self, value):
         self.notified += value
         return True
+
+    def do_check(self, facts):
+        self.facts = facts
+        return copy.deepcopy(self.report)
 
     def do_renew_key(self):
         return {"api_key": NEXT_KEY}

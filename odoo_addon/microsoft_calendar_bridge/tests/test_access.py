@@ -37,6 +37,7 @@ METHODS = {
         "action_review_removals": "admin",
         **dict.fromkeys(("create", "write", "unlink"), "orm"),
     },
+    "outlook.bridge.check": {"action_check_again": "admin"},
     "outlook.bridge.journal.line": {"action_open_event": "own"},
     "outlook.bridge.preview": {
         **dict.fromkeys(("action_apply", "action_send_held", "action_drop_held"), "own"),
@@ -47,6 +48,7 @@ METHODS = {
     "outlook.bridge.removals": {"action_remove": "admin", "action_keep": "admin"},
     "outlook.bridge.removals.line": {"action_open_event": "admin"},
     "res.config.settings": {
+        "action_outlook_bridge_check": "admin",
         "action_outlook_bridge_grant": "admin",
         "action_outlook_bridge_journal": "admin",
         "action_outlook_bridge_removals": "admin",
@@ -283,6 +285,7 @@ class TestAccess(BridgeMixin, HttpCase):
         preview = self.env["outlook.bridge.preview"].with_user(self.bob)._open(self.bob)["res_id"]
         preview = self.env["outlook.bridge.preview"].browse(preview)
         journal = self.env["outlook.bridge.journal.line"].with_user(self.bob)._fill([{"title": "His"}])
+        check = self.env["outlook.bridge.check"]._fill({"checks": [{"title": "Clock", "found": "It is late."}]})
         self.env.flush_all()
         self.service.calls.clear()
         return {
@@ -291,6 +294,8 @@ class TestAccess(BridgeMixin, HttpCase):
             .create({"user_id": self.bob.id, "delete_policy": "delete_both"})
             .ids,
             "outlook.bridge.account": self.env["outlook.bridge.account"]._of(self.bob)[self.bob.id].ids,
+            "outlook.bridge.check": check.ids,
+            "outlook.bridge.check.line": check.line_ids.ids,
             "outlook.bridge.journal.line": journal.ids,
             "outlook.bridge.preview": preview.ids,
             "outlook.bridge.preview.line": preview.line_ids.ids,

@@ -278,6 +278,16 @@ class TestControllers(BridgeMixin, HttpCase):
             response = self.poke(**values)
             self.assertEqual((response.status_code, response.text, self.triggered), (expected, "", []), values)
 
+    def test_poke_asks_for_the_set_up_and_does_nothing_else(self):
+        response = self.poke(check=True, exchange=True)
+        self.assertEqual(response.status_code, 200)
+        facts = response.json()["facts"]
+        self.assertEqual(facts["database"], self.env.cr.dbname)
+        self.assertEqual(facts["uuid"], self.params().get_param("database.uuid"))
+        self.assertTrue(facts["job"]["exists"])
+        self.assertFalse(self.triggered or self.service.calls)
+        self.assertNotIn("facts", self.poke(check="yes").json())
+
     def test_poke_unpaired(self):
         self.env["outlook.bridge.pairing"]._unpair()
         self.env.flush_all()

@@ -6,6 +6,8 @@ from . import (
     calendar_popover_delete_wizard,
     calendar_provider_config,
     microsoft_calendar_account_reset,
+    outlook_bridge_check,
+    outlook_bridge_check_line,
     outlook_bridge_event_line,
     outlook_bridge_journal,
     outlook_bridge_preview,
