@@ -1,6 +1,7 @@
 //! The app registration at Microsoft: consent, redirect URI, client id, secret, tenant, expiry.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta, Utc};
 use secrecy::ExposeSecret;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 
 use super::code::{Check, Code};
 use super::report::Finding;
-use super::{Known, LONGEST_CHECK, limited};
+use super::{Known, limited};
 use crate::engine::Engine;
 use crate::outlook::login::trial::RedirectTrial;
 use crate::outlook::login::words::{is_about_consent, number};
@@ -18,6 +19,8 @@ use crate::store::registrations::Registration;
 
 /// How long before its end a secret is worth a warning.
 const ENDS_SOON: TimeDelta = TimeDelta::days(30);
+/// How long one app may take.
+const ONE_APP: Duration = Duration::from_secs(8);
 /// How many people are named.
 const MOST_NAMED: usize = 10;
 
@@ -34,12 +37,16 @@ pub(super) async fn consent(known: &Known) -> Vec<Finding> {
     let mut of_rules = Vec::new();
     for refusal in &known.refusals {
         let is_of_consent = u32::try_from(refusal.number).is_ok_and(is_about_consent);
-        let line = format!(
-            "user {} on {} (AADSTS{})",
-            refusal.odoo_user_id,
-            refusal.at.format("%F"),
-            refusal.number
+        let account = known
+            .accounts
+            .iter()
+            .find(|account| account.odoo_user_id == refusal.odoo_user_id);
+        // Who never logged in is known by Odoo's id alone.
+        let who = account.map_or_else(
+            || format!("the user with id {}", refusal.odoo_user_id),
+            |account| account.login.clone(),
         );
+        let line = format!("{who} on {} (AADSTS{})", refusal.at.format("%F"), refusal.number);
         if !is_of_consent {
             of_rules.push(line);
         } else if last_login.is_none_or(|at| at < refusal.at) {
@@ -99,6 +106,7 @@ pub(super) async fn registrations(engine: &Engine, known: &Known) -> Vec<Finding
         };
         found.push(Finding::new(Code::ClientMissing, what));
     }
+    let mut complete = Vec::new();
     for row in rows {
         if !row.is_complete() {
             if row.company_id.is_some() {
@@ -109,11 +117,14 @@ pub(super) async fn registrations(engine: &Engine, known: &Known) -> Vec<Finding
             }
             continue;
         }
-        let asked = limited(Check::App, LONGEST_CHECK, async {
+        found.push(check_expiry(row, Utc::now().date_naive()));
+        complete.push(row);
+    }
+    for row in complete {
+        let asked = limited(Check::App, ONE_APP, async {
             Ok(vec![try_app(engine, known, row).await?])
         });
         found.extend(asked.await);
-        found.push(check_expiry(row, Utc::now().date_naive()));
     }
     found
 }
@@ -221,32 +232,34 @@ pub(super) async fn redirect(engine: &Engine, known: &Known) -> Vec<Finding> {
     }
     let mut found = Vec::new();
     for row in rows {
-        let asked = limited(Check::Redirect, LONGEST_CHECK, async {
-            let whose = whose(row);
-            Ok(vec![
-                match login_of(engine, row).try_redirect(&row.client_id, &uri).await {
-                    Ok(RedirectTrial::Registered) => {
-                        Finding::ok(Check::Redirect, format!("{whose} has the redirect URI {uri}"))
-                    }
-                    Ok(RedirectTrial::Unregistered) => Finding::new(
-                        Code::RedirectUnregistered,
-                        format!("{whose} does not have the redirect URI {uri}"),
-                    ),
-                    Ok(RedirectTrial::Unclear { number }) => {
-                        let number = number.map(|n| format!(" (AADSTS{n})")).unwrap_or_default();
-                        let words = format!("Microsoft did not say whether {uri} is registered{number}.");
-                        Finding::skipped(Check::Redirect, words)
-                    }
-                    Err(error) => {
-                        let words = format!("Microsoft did not say whether {uri} is registered: {error}.");
-                        Finding::skipped(Check::Redirect, words)
-                    }
-                },
-            ])
+        let asked = limited(Check::Redirect, ONE_APP, async {
+            let asked = login_of(engine, row).try_redirect(&row.client_id, &uri).await;
+            Ok(vec![judge_redirect(&whose(row), &uri, asked)])
         });
         found.extend(asked.await);
     }
     found
+}
+
+fn judge_redirect(whose: &str, uri: &str, asked: Result<RedirectTrial, LoginError>) -> Finding {
+    match asked {
+        Ok(RedirectTrial::Registered) => {
+            Finding::ok(Check::Redirect, format!("{whose} has the redirect URI {uri}"))
+        }
+        Ok(RedirectTrial::Unregistered) => {
+            let words = format!("{whose} does not have the redirect URI {uri}");
+            Finding::new(Code::RedirectUnregistered, words)
+        }
+        Ok(RedirectTrial::Unclear { number }) => {
+            let number = number.map(|n| format!(" (AADSTS{n})")).unwrap_or_default();
+            let words = format!("Microsoft did not say whether {uri} is registered{number}.");
+            Finding::skipped(Check::Redirect, words)
+        }
+        Err(error) => {
+            let words = format!("Microsoft did not say whether {uri} is registered: {error}.");
+            Finding::skipped(Check::Redirect, words)
+        }
+    }
 }
 
 #[cfg(test)]

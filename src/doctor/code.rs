@@ -190,7 +190,7 @@ checks! {
     }
     Consent "consent" "Consent at Microsoft" {
         ConsentMissing "consent_missing" Problem
-            "Microsoft does not let these users allow the app themselves. Most organizations require an administrator's approval."
+            "These users could not allow the app themselves, or did not. Most organizations require an administrator's approval."
             "Let an administrator of Microsoft 365 consent once: in Odoo's settings, under Outlook Calendar, press 'Grant for everybody'; or at Microsoft, in the app registration, under API permissions, 'Grant admin consent'.";
         LoginRefused "login_refused" Warning
             "The organization's rules do not let these users log in, whatever the app is allowed to do."

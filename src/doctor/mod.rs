@@ -37,12 +37,13 @@ use tokio::time::timeout;
 
 use crate::engine::Engine;
 use crate::store::Connection;
-use crate::store::accounts::{self, Account};
+use crate::store::accounts::Account;
 use crate::store::databases::{self, Database};
 use crate::store::refusals::{self, Refusal};
 use crate::store::registrations::{self, Registration};
 use crate::store::subscriptions::{self, Subscription};
-use crate::store::troubles::{self, Troubles};
+use crate::store::told;
+use crate::store::troubles::Troubles;
 
 use code::{Check, Code};
 pub use microsoft::Microsoft;
@@ -51,7 +52,7 @@ use report::{Finding, Report};
 
 /// How long one request may take.
 const ONE_REQUEST: Duration = Duration::from_secs(6);
-/// How long a check may take that makes one request after another.
+/// How long a check may take that makes several requests.
 const LONGEST_CHECK: Duration = Duration::from_secs(14);
 /// How long the whole check of a database may take that Odoo asked for: less than Odoo waits.
 const LONGEST_FOR_ODOO: Duration = Duration::from_secs(18);
@@ -113,20 +114,21 @@ impl Known {
     /// # Errors
     /// When Postgres fails.
     pub async fn read(conn: &mut Connection, database: Database) -> anyhow::Result<Self> {
-        let accounts = accounts::of_database(conn, database.id).await?;
+        let mut accounts = Vec::new();
         let mut all_troubles = HashMap::new();
-        let mut all_subscriptions = HashMap::new();
-        for account in accounts.iter().filter(|account| account.is_active()) {
-            all_troubles.insert(account.id, troubles::of(conn, account.id).await?);
-            if let Some(subscription) = subscriptions::of(conn, account.id).await? {
-                all_subscriptions.insert(account.id, subscription);
+        for (account, troubles) in told::accounts(conn, database.id, None).await? {
+            if let Some(troubles) = troubles {
+                all_troubles.insert(account.id, troubles);
             }
+            accounts.push(account);
         }
+        let of_database = subscriptions::of_database(conn, database.id).await?;
+        let all_subscriptions = of_database.into_iter().map(|one| (one.account_id, one));
         Ok(Self {
             registrations: registrations::of_database(conn, database.id).await?,
             refusals: refusals::of_database(conn, database.id).await?,
             accounts,
-            subscriptions: all_subscriptions,
+            subscriptions: all_subscriptions.collect(),
             troubles: all_troubles,
             database,
         })
@@ -141,21 +143,26 @@ async fn check_known(
     reader: Reader,
 ) -> Vec<Finding> {
     let database = &known.database;
-    if database.key_hash.is_none() {
-        let found = format!("{} is not paired any more.", database.name);
-        return vec![Finding::new(Code::Unpaired, found)];
-    }
-    let mut found = all(vec![
-        Box::pin(app::consent(known)),
-        Box::pin(app::registrations(engine, known)),
-        Box::pin(app::redirect(engine, known)),
-        Box::pin(odoo::check(engine, known, told, reader)),
-        Box::pin(notifications::check(engine, known)),
-        Box::pin(mailboxes::check(known)),
-    ])
-    .await;
+    let mut found = if database.key_hash.is_none() {
+        let words = format!("{} is not paired any more.", database.name);
+        vec![Finding::new(Code::Unpaired, words)]
+    } else {
+        all(vec![
+            Box::pin(app::consent(known)),
+            Box::pin(limited(Check::App, LONGEST_CHECK, async {
+                Ok(app::registrations(engine, known).await)
+            })),
+            Box::pin(limited(Check::Redirect, LONGEST_CHECK, async {
+                Ok(app::redirect(engine, known).await)
+            })),
+            Box::pin(odoo::check(engine, known, told, reader)),
+            Box::pin(notifications::check(engine, known)),
+            Box::pin(mailboxes::check(known)),
+        ])
+        .await
+    };
     for finding in &mut found {
-        finding.database = Some((&known.database).into());
+        finding.database = Some(database.into());
     }
     found
 }
@@ -185,22 +192,28 @@ pub async fn check_for_odoo(
     database: &Database,
     told: Option<OdooFacts>,
 ) -> anyhow::Result<Report> {
-    let known = {
-        let mut conn = engine.store.get().await?;
-        // Read again: the caller's key was checked with it, and the call itself may have changed it.
-        let database = databases::by_id(&mut conn, database.id).await?;
-        Known::read(&mut conn, database)
-            .await
-            .context("reading what is stored about this database")?
+    let work = async {
+        let known = {
+            let mut conn = engine.store.get().await?;
+            // Read again: the call itself may have changed it.
+            let database = databases::by_id(&mut conn, database.id).await?;
+            Known::read(&mut conn, database)
+                .await
+                .context("reading what is stored about this database")?
+        };
+        let microsoft = Microsoft::of(engine);
+        let found = all(vec![
+            Box::pin(check_known(engine, &known, told, Reader::Administrator)),
+            Box::pin(microsoft.check(Reader::Administrator)),
+        ]);
+        anyhow::Ok(found.await)
     };
-    let microsoft = Microsoft::of(engine);
-    let work = all(vec![
-        Box::pin(check_known(engine, &known, told, Reader::Administrator)),
-        Box::pin(microsoft.check(Reader::Administrator)),
-    ]);
-    let found = timeout(LONGEST_FOR_ODOO, work).await.unwrap_or_else(|_| {
-        let found = format!("There was no result after {} s.", LONGEST_FOR_ODOO.as_secs());
-        vec![Finding::of(Check::Service, Code::CheckTimedOut, found)]
-    });
+    let found = match timeout(LONGEST_FOR_ODOO, work).await {
+        Ok(found) => found?,
+        Err(_) => {
+            let words = format!("There was no result after {} s.", LONGEST_FOR_ODOO.as_secs());
+            vec![Finding::of(Check::Service, Code::CheckTimedOut, words)]
+        }
+    };
     Ok(Report::new(found))
 }

@@ -57,6 +57,16 @@ pub async fn of(conn: &mut Connection, account_id: i64) -> QueryResult<Option<Su
         .optional()
 }
 
+/// Returns the subscriptions of a database's mailboxes.
+pub async fn of_database(conn: &mut Connection, database_id: Uuid) -> QueryResult<Vec<Subscription>> {
+    dsl::subscriptions
+        .inner_join(accounts::table.on(accounts::id.eq(dsl::account_id)))
+        .filter(accounts::database_id.eq(database_id))
+        .select(Subscription::as_select())
+        .load(conn)
+        .await
+}
+
 /// Stores a mailbox's subscription in place of the former one.
 pub async fn put(conn: &mut Connection, subscription: &Subscription) -> QueryResult<usize> {
     diesel::insert_into(dsl::subscriptions)

@@ -205,6 +205,12 @@ const IN_POSTGRES: &[(&str, &str, &[&str], &str)] = &[
         "Untick",
     ),
     (
+        "UPDATE databases SET next_key_hash = key_hash, key_hash = NULL",
+        "UPDATE databases SET key_hash = next_key_hash, next_key_hash = NULL",
+        &["unpaired"],
+        "Pair it again",
+    ),
+    (
         "UPDATE accounts SET reason = 'Microsoft refuses it.'",
         "UPDATE accounts SET reason = NULL",
         &["mailboxes_in_trouble"],
