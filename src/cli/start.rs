@@ -209,14 +209,6 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Connects to what the service has made, and makes or changes nothing.
-    ///
-    /// # Errors
-    /// The error says what to do next.
-    pub async fn open(config: &Config) -> anyhow::Result<Self> {
-        Self::open_for(config, Purpose::Use).await
-    }
-
     /// Connects, and checks the database and the master key.
     ///
     /// # Errors
