@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use secrecy::ExposeSecret;
 
+use super::output;
 use crate::config::Config;
 use crate::doctor::code::{Check, Code};
 use crate::doctor::report::{Finding, Report};
@@ -47,10 +48,12 @@ pub async fn doctor(config: anyhow::Result<&Config>, form: Form) -> anyhow::Resu
             (Report::new(vec![finding]), COULD_NOT_RUN)
         }
     };
-    match form {
-        Form::Text => print!("{report}"),
-        Form::Json => println!("{}", serde_json::to_string_pretty(&report).context("printing")?),
-    }
+    let text = match form {
+        Form::Text => report.to_string(),
+        Form::Json => serde_json::to_string_pretty(&report).context("printing")?,
+    };
+    // Whoever reads may stop, as `head` does.
+    output::line(text.trim_end())?;
     Ok(ExitCode::from(code))
 }
 
