@@ -329,7 +329,7 @@ mod tests {
         );
         assert_eq!(
             of("postgres://u@%2Frun%2Fpostgres/d"),
-            "PGHOST=/run/postgres PGUSER=u PGDATABASE=d PGSSLMODE=prefer"
+            "PGHOST=/run/postgres PGPORT=5432 PGUSER=u PGDATABASE=d PGSSLMODE=prefer"
         );
         assert!(of("postgres://u@db/d?sslmode=disable").ends_with("PGSSLMODE=disable"));
     }
