@@ -12,7 +12,7 @@ use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use super::{Connection, MIGRATIONS};
 
 /// The tables of this service, with that of its migrations.
-pub const OWN_TABLES: [&str; 19] = [
+pub const OWN_TABLES: [&str; 20] = [
     "__diesel_schema_migrations",
     "account_addresses",
     "accounts",
@@ -21,6 +21,7 @@ pub const OWN_TABLES: [&str; 19] = [
     "enrollments",
     "journal",
     "login_attempts",
+    "login_refusals",
     "mail_hours",
     "meetings",
     "odoo_outbox",
