@@ -40,7 +40,7 @@ fn judge_space(free: u64, data_dir: &Path) -> Finding {
     let words = format!("{} MB are free for {}.", free / 1024 / 1024, data_dir.display());
     match free {
         ..FULL => Finding::new(Code::DiskFull, words),
-        ..LOW => Finding::new(Code::DiskLow, words),
+        FULL..LOW => Finding::new(Code::DiskLow, words),
         _ => Finding::ok(Check::Disk, words),
     }
 }
