@@ -1,8 +1,9 @@
 //! A guest's mailbox shows a meeting before its organizer's mailbox does, and somebody edits it in
 //! Odoo meanwhile.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::leases::sql;
 use super::stack::{ANN, BEN};
 use super::world::{World, odoo_time, world};
 
@@ -11,12 +12,18 @@ async fn shown_by_ben() -> (World, i64) {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
     w.quiet().await;
-    let busy = json!([{"mailbox": ANN, "path": "delta", "status": 503}]);
-    w.stack.sim_call("PUT", "faults", busy).await;
+    rest(&w, "now() + interval '1 hour'").await;
     w.outlook_creates(ANN, "Review", &[BEN]).await;
     work(&mut w).await;
     let id = w.odoo.by_name("Review").expect("from Ben's mailbox")["id"].as_i64();
     (w, id.expect("an id"))
+}
+
+/// Lets Ann's mailbox rest until a time.
+async fn rest(w: &World, until: &str) {
+    let statement =
+        format!("UPDATE accounts SET rest_until = {until}, next_run_at = now() WHERE odoo_user_id = 7");
+    sql(&w.service.engine, &statement).await;
 }
 
 async fn work(w: &mut World) {
@@ -27,7 +34,7 @@ async fn work(w: &mut World) {
 }
 
 async fn read_again(w: &mut World) {
-    w.stack.sim_call("DELETE", "faults", Value::Null).await;
+    rest(w, "NULL").await;
     w.quiet().await;
 }
 
@@ -77,8 +84,7 @@ async fn edits_of_a_series_wait_too() {
     let mut w = world().await;
     w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
     w.quiet().await;
-    let busy = json!([{"mailbox": ANN, "path": "delta", "status": 503}]);
-    w.stack.sim_call("PUT", "faults", busy).await;
+    rest(&w, "now() + interval '1 hour'").await;
     let body = json!({"subject": "Stand-up", "start": {"dateTime": "2027-03-01T09:00:00", "timeZone": "UTC"},
         "end": {"dateTime": "2027-03-01T09:15:00", "timeZone": "UTC"},
         "attendees": [{"type": "required", "emailAddress": {"address": BEN}}],
