@@ -23,23 +23,6 @@ from .stack.process import free_port
 # Which of Odoo's tests are skipped in a paired database, or run with nobody connected, and why.
 EXCEPTIONS = Path(__file__).parent / "odoo_tests_exceptions.toml"
 
-# Odoo's command line, with all tests moved to the suite that runs last.
-RUNNER = """
-import sys
-from odoo.tests import loader
-make_suite = loader.make_suite
-def make_all(module_names, position="at_install"):
-    if position == "at_install":
-        return make_suite([], position)
-    # Some of stock's tests carry neither mark of a position, or both.
-    early, late = make_suite(module_names, "at_install"), make_suite(module_names, "post_install")
-    seen = {test.id() for test in late}
-    return loader.OdooSuite([test for test in early if test.id() not in seen] + list(late))
-loader.make_suite = make_all
-import odoo.cli
-odoo.cli.main()
-"""
-
 
 def exceptions(paired: bool) -> dict[str, str]:
     """Returns which tests a paired run skips, and which run with nobody connected; the file has the
@@ -51,7 +34,6 @@ def exceptions(paired: bool) -> dict[str, str]:
     return {
         "PAIRED_SKIP": json.dumps([test["id"] for test in entries if not test.get("unconnected")]),
         "PAIRED_UNCONNECTED": json.dumps(unconnected),
-        "PYTHONPATH": os.pathsep.join([str(paths.PROJECT_ROOT), str(paths.odoo_python_path())]),
     }
 
 
@@ -74,16 +56,17 @@ def main() -> int:
         )
         config = odoo.write_config(work / "odoo.conf", server, work / "data", database=database, port=port)
         arguments = [
-            *(sys.executable, *(["-m", "tools.odoo_tests_paired"] if options.paired else ["-c", RUNNER])),
+            *(sys.executable, "-m", "tools.odoo_tests_paired" if options.paired else "tools.odoo_tests_runner"),
             *("server", "-c", config, "--test-enable", "--stop-after-init"),
             *("--max-cron-threads=0", f"--test-tags={options.test_tags}", f"--screenshots={work / 'screens'}"),
             *("--log-level=test" if os.environ.get("VERBOSE") else "--log-level=warn", "--log-handler"),
             "odoo.tests.stats:INFO,odoo.tests.result:INFO,odoo.service.server:INFO",
         ]
+        python_path = os.pathsep.join([str(paths.PROJECT_ROOT), str(paths.odoo_python_path())])
         ran: set[str] = set()
         with subprocess.Popen(
             arguments,
-            env=odoo.environment() | exceptions(options.paired),
+            env=odoo.environment() | {"PYTHONPATH": python_path} | exceptions(options.paired),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

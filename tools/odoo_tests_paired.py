@@ -18,10 +18,11 @@ from odoo.tests import case, loader
 
 from odoo import SUPERUSER_ID, api
 
+from .odoo_tests_runner import make_suite, tests_of
+
 LIBRARY = "mail/static/lib/selfie_segmentation/selfie_segmentation.js"
 LIBRARY_IN = ("web.assets_backend",)
 
-make_suite = loader.make_suite
 skip = set(json.loads(os.environ.get("PAIRED_SKIP", "[]")))
 unconnected = set(json.loads(os.environ.get("PAIRED_UNCONNECTED", "[]")))
 
@@ -53,18 +54,15 @@ def exists(name):
 
 
 def make_all(module_names, position="at_install"):
-    """Puts all tests into the suite that runs last; see `odoo_tests.RUNNER`."""
+    """Puts all chosen tests into the suite that runs last, and pairs the database before it."""
     if position == "at_install":
         return make_suite([], position)
-    early, late = make_suite(module_names, "at_install"), make_suite(module_names, "post_install")
-    seen = {test.id() for test in late}
-    tests = [test for test in early if test.id() not in seen] + list(late)
     pair(threading.current_thread().dbname)
     for name in sorted(skip | unconnected):
         if name.partition(".")[0] in module_names and not exists(name):
             print(f"error: there is no test {name}", flush=True)
             sys.exit(1)
-    return loader.OdooSuite([test for test in tests if not names_of(test) & skip])
+    return loader.OdooSuite([test for test in tests_of(module_names) if not names_of(test) & skip])
 
 
 def pair(database):
