@@ -1,6 +1,8 @@
 """Runs a command with TEST_DATABASE_URL set to a throw-away Postgres: `with_postgres.py -- cargo test`.
 
 TEST_LATER_POSTGRES names the programs of another version, for tests of upgrades, if it is installed.
+The command sees one certificate authority instead of the system's: the tests make thousands of HTTP
+clients, each of which reads all authorities, and connect to this machine only.
 """
 
 import importlib.util
@@ -10,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import certifi
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -27,6 +31,18 @@ def later_postgres(folder: Path) -> dict[str, str]:
     return {"TEST_LATER_POSTGRES": str(folder / package.name / "pginstall" / "bin")}
 
 
+def one_authority(folder: Path) -> dict[str, str]:
+    """Returns the variables that replace the system's certificate authorities by one of them."""
+    end = "-----END CERTIFICATE-----\n"
+    file = folder / "authority.pem"
+    file.write_text(certifi.contents().partition(end)[0] + end)
+    file.chmod(0o644)
+    # Cargo names the system's folder where none is named.
+    none = folder / "no-more-authorities"
+    none.mkdir()
+    return {"SSL_CERT_FILE": str(file), "SSL_CERT_DIR": str(none)}
+
+
 def main() -> int:
     command = sys.argv[1:]
     if command[:1] == ["--"]:
@@ -40,7 +56,8 @@ def main() -> int:
         server.start()
         try:
             url = server.url(server.maintenance_db)
-            env = {**os.environ, **later_postgres(Path(run_dir)), "TEST_DATABASE_URL": url}
+            folder = Path(run_dir)
+            env = {**os.environ, **later_postgres(folder), **one_authority(folder), "TEST_DATABASE_URL": url}
             return subprocess.run(command, env=env, check=False).returncode
         except KeyboardInterrupt:
             return 130
