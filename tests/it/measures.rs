@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::convergence::service::{Log, Process};
 use super::odoo::Odoo;
-use super::stack::{ANN, Stack, eventually};
+use super::stack::{Stack, eventually};
 use super::world::odoo_time;
 
 /// Returns the address for metrics, which the process logs.
@@ -82,14 +82,17 @@ async fn metrics_are_there_from_the_start_and_count() {
     let mut odoo = Odoo::pair_with(&process, process.enroll(&stack).await).await;
     odoo.connect(&stack, &process, 7).await.expect("connected");
     let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
-    odoo.create(7, "Counted", &start, &stop, &[]);
-    odoo.sync(&process).await;
-    eventually("the event", async || stack.event(ANN, "Counted").await).await;
     let counted = |text: &str, name: &str, value: &str| {
         let measure = ALL.iter().find(|measure| measure.name == name).expect("known");
         count(text, measure, value).unwrap_or_default() > 0.0
     };
+    // A save is counted as such only if its mailbox is not being worked just then.
+    let mut made = 0;
     eventually("everything is counted", async || {
+        made += 1;
+        odoo.create(7, &format!("Counted {made}"), &start, &stop, &[]);
+        odoo.sync(&process).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let text = metrics(&url).await;
         let mut missing = vec![
             ("outlook_bridge_calls_total", "ok"),
@@ -109,7 +112,6 @@ async fn metrics_are_there_from_the_start_and_count() {
         missing.retain(|(name, value)| !counted(&text, name, value));
         // Shown if the test fails.
         println!("not counted yet: {missing:?}");
-        tokio::time::sleep(Duration::from_millis(500)).await;
         missing.is_empty().then_some(())
     })
     .await;
@@ -118,7 +120,11 @@ async fn metrics_are_there_from_the_start_and_count() {
         .iter()
         .find(|measure| measure.name == "outlook_bridge_save_to_microsoft_seconds")
         .expect("known");
-    assert_eq!(count(&text, saves, ""), Some(1.0), "one save: {text}");
+    let told = count(&text, saves, "").expect("counted");
+    assert!(
+        (1.0..=f64::from(made)).contains(&told),
+        "{told} of {made} saves: {text}"
+    );
 }
 
 /// The names in the section of docs/monitoring.md are those in the code, and the code has no others.
