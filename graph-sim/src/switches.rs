@@ -112,7 +112,7 @@ pub struct Switches {
     pub blanks_uid: String,
     /// `/instances` leaves the exceptions of a series out (microsoft-graph-docs-contrib#540; could not be repeated in microsoft-graph-docs#4294).
     pub instances_omit_exceptions: bool,
-    /// How long an invitation, an update or a cancellation takes to a guest's calendar.
+    /// How long an invitation, an update or a cancellation takes to a guest's calendar, those under way included.
     pub delivery_seconds: u32,
     /// Invitations enter guests' calendars before they are answered (`AddNewRequestsTentatively` of Set-CalendarProcessing; of senders from
     /// outside, an option of Outlook on the web).

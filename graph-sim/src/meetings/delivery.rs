@@ -53,14 +53,14 @@ impl World {
     }
 
     fn dispatch(&mut self, delivery: Delivery) {
-        let arrival = Utc::now() + TimeDelta::seconds(i64::from(self.switches.delivery_seconds));
-        self.under_way.push_back((arrival, delivery));
+        self.under_way.push_back((Utc::now(), delivery));
         self.hand_out();
     }
 
     /// Lets arrive whatever has been under way for long enough.
     pub(crate) fn hand_out(&mut self) {
-        while self.under_way.front().is_some_and(|(at, _)| *at <= Utc::now()) {
+        let arrives = Utc::now() - TimeDelta::seconds(i64::from(self.switches.delivery_seconds));
+        while self.under_way.front().is_some_and(|(sent, _)| *sent <= arrives) {
             let Some((_, delivery)) = self.under_way.pop_front() else {
                 return;
             };
