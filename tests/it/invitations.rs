@@ -431,7 +431,7 @@ async fn a_reset_that_would_cancel_much_waits_for_a_yes() {
     call.await.expect("answered");
     eventually("disconnected", async || {
         w.odoo.sync(&w.service).await;
-        (w.account()["is_reset"] == true).then_some(())
+        (w.account()["status"] == "need_auth").then_some(())
     })
     .await;
     assert_eq!(w.stack.mails().await.len(), 30);

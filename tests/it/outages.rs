@@ -84,14 +84,11 @@ impl World {
 
     /// Exchanges until the event is in Odoo.
     async fn arrives(&mut self, name: &str) {
-        for _ in 0..40 {
+        eventually("it comes to Odoo", async || {
             self.odoo.sync(&self.service).await;
-            if self.odoo.by_name(name).is_some() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        }
-        panic!("{name} never came to Odoo");
+            self.odoo.by_name(name).map(|_| ())
+        })
+        .await;
     }
 }
 

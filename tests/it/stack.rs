@@ -334,9 +334,10 @@ pub async fn enroll_again(service: &Service, uuid: &str) -> String {
     pairing::enroll(&mut conn, Some(&database)).await.expect("a code")
 }
 
-/// Repeats a check until it returns a value, or fails the test after a minute.
+/// Repeats a check until it returns a value, or fails the test after three minutes: on a busy machine
+/// a mailbox may meet a timeout, and then rests.
 pub async fn eventually<T, F: AsyncFnMut() -> Option<T>>(what: &str, mut check: F) -> T {
-    let until = tokio::time::Instant::now() + Duration::from_secs(60);
+    let until = tokio::time::Instant::now() + Duration::from_secs(180);
     loop {
         if let Some(value) = check().await {
             return value;

@@ -1,7 +1,6 @@
 //! Odoo is told only of accounts whose state has changed, and knows the state of all.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use outlook_bridge::admin::state::state;
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::people::{Column, Writer, change, columns, still};
+use super::stack::eventually;
 use super::world::World;
 
 /// Returns what an Odoo with the tag is told.
@@ -149,15 +149,12 @@ async fn fill(conn: &mut AsyncPgConnection, database: Uuid, users: usize) {
 /// Exchanges until Odoo has all news. What another transaction of the cluster may have changed is told
 /// again until that one ends.
 async fn has_nothing_new(w: &mut World) {
-    for _ in 0..300 {
+    eventually("Odoo has all news", async || {
         let answer = w.odoo.exchange(&w.service).await.unwrap();
         let state = &answer["state"];
-        if state["partial"] == true && state["accounts"] == json!([]) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("there is news all the time");
+        (state["partial"] == true && state["accounts"] == json!([])).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
