@@ -1,10 +1,12 @@
 //! How results are shown: tables for people, JSON for programs.
 
 use std::io::{ErrorKind, Write};
+use std::time::Duration;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 /// Writes a text to standard output, with its colors only on a terminal that wants them.
@@ -84,6 +86,24 @@ pub fn lines(table: &Table) -> String {
 fn is_colored() -> bool {
     let stdout = std::io::stdout();
     anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never
+}
+
+/// Shows how many bytes have passed, on standard error, if that is a terminal. `total` is how many
+/// will, if that is known.
+///
+/// # Errors
+/// Never, as the templates are right.
+pub fn progress(what: &'static str, total: Option<u64>) -> anyhow::Result<ProgressBar> {
+    let template = match total {
+        Some(_) => "{msg} {wide_bar} {bytes} of {total_bytes}, {eta} left",
+        None => "{spinner} {msg} {bytes}, {elapsed}",
+    };
+    let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
+    bar.set_style(ProgressStyle::with_template(template)?);
+    bar.set_message(what);
+    // Shows that it goes on, while Postgres prepares what it sends.
+    bar.enable_steady_tick(Duration::from_millis(200));
+    Ok(bar)
 }
 
 /// Returns a time in words.

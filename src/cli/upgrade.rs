@@ -110,7 +110,11 @@ async fn copy(store: &Store, old: &Embedded, second: &Embedded) -> anyhow::Resul
     // The later version's programs read the earlier one's data, not the other way round.
     let new = Tools::of_cluster(second).await?;
     let source = new.at(&old.url)?;
-    tokio::task::block_in_place(|| source.dump(&snapshot, |dump| new.restore(dump, &[])))?;
+    let progress = output::progress("Copying", None)?;
+    tokio::task::block_in_place(|| {
+        source.dump(&snapshot, |dump| new.restore(&mut progress.wrap_read(dump), &[]))
+    })?;
+    progress.finish_and_clear();
     conn.batch_execute("ROLLBACK").await?;
     compare(&rows, &second.url).await?;
     Ok(rows.values().sum())

@@ -181,6 +181,24 @@ async fn what_is_damaged_or_of_a_later_version_is_not_restored() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_shows_how_far_it_is() {
+    let (machine, _database) = fresh_machine(KEY).await;
+    let file = machine.path("bridge.tar");
+    let shown = machine.shows(&["backup", path(&file)]).await;
+    assert!(
+        shown.contains("Writing the backup") && shown.contains("MB"),
+        "{shown}"
+    );
+    let shown = machine.shows(&["restore", path(&file)]).await;
+    assert!(
+        shown.contains("Restoring the backup") && shown.contains("restored 0"),
+        "{shown}"
+    );
+    let output = machine.types(&["restore", path(&file)]).await;
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
 /// Makes of a backup one whose manifest names a further step.
 fn later_backup(file: &Path) -> PathBuf {
     let folder = file.with_extension("parts");

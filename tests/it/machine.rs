@@ -191,6 +191,25 @@ impl Machine {
         command.output().await.expect("the program runs")
     }
 
+    /// Types a command that must succeed on a terminal; returns what that shows.
+    pub async fn shows(&self, arguments: &[&str]) -> String {
+        let command = format!(
+            "{} --config {} {}",
+            program().display(),
+            self.path("config.toml").display(),
+            arguments.join(" ")
+        );
+        let mut terminal = Command::new("script");
+        terminal
+            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+            .env_clear()
+            .envs([("PATH", "/usr/bin:/bin"), ("TERM", "xterm")])
+            .kill_on_drop(true);
+        let output = terminal.output().await.expect("Debian has a terminal");
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        text(&output.stdout)
+    }
+
     /// Types a command that must succeed; returns what it prints.
     pub async fn prints(&self, arguments: &[&str]) -> String {
         let output = self.types(arguments).await;

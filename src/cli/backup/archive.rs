@@ -178,6 +178,11 @@ impl Archive {
         })
     }
 
+    /// Returns the length of the dump, in bytes.
+    pub fn dump_length(&self) -> u64 {
+        self.dump_length
+    }
+
     /// Returns the dump.
     ///
     /// # Errors

@@ -57,11 +57,13 @@ pub async fn backup(
         .transpose()?;
     let tools = tools_of(site, opened, &mut conn).await?;
     let manifest = describe(&mut conn, &tools, &key).await?;
+    let progress = output::progress("Writing the backup", None)?;
     let length = tokio::task::block_in_place(|| {
         tools.dump(&snapshot, |dump| {
-            archive::write(&mut written.file, &manifest, dump)
+            archive::write(&mut written.file, &manifest, &mut progress.wrap_read(dump))
         })
     })?;
+    progress.finish_and_clear();
     conn.batch_execute("ROLLBACK").await?;
     written.finish()?;
     if let Some(key_written) = key_written {

@@ -97,7 +97,9 @@ async fn restore(site: &Site, opened: &Opened, checked: Checked, wanted: &Wanted
     let server = content::server_major(&mut conn).await?;
     check_postgres(&archive.manifest, server, tools.major)?;
     let before = check_target(&mut conn, wanted.replace).await?;
-    tokio::task::block_in_place(|| tools.restore(&mut archive.dump()?, &before))?;
+    let progress = output::progress("Restoring the backup", Some(archive.dump_length()))?;
+    tokio::task::block_in_place(|| tools.restore(&mut progress.wrap_read(archive.dump()?), &before))?;
+    progress.finish_and_clear();
     let again = "The backup is in the database, but is not ready yet. Restore it once more, with --replace";
     opened.store.migrate().await.context(again)?;
     reseal(&mut conn, &sealer).await.context(again)?;
