@@ -176,6 +176,37 @@ pub const RUNS: Measure = Measure {
     help: "Runs of mailboxes that have ended, by whether they succeeded",
     label: ("ok", &["true", "false"]),
 };
+pub const RUN_FAILURES: Measure = Measure {
+    name: "outlook_bridge_run_failures_total",
+    kind: Kind::Counter,
+    help: "Runs of mailboxes that have failed, by the kind of Microsoft's refusal, or by what else prevented them",
+    label: (
+        "reason",
+        &[
+            "app_refused",
+            "challenged",
+            "conflict",
+            "duplicate",
+            "forbidden",
+            "gave_up",
+            "internal",
+            "invalid",
+            "lease_lost",
+            "limited",
+            "login_later",
+            "login_needed",
+            "login_refused",
+            "mailbox_closed",
+            "mailbox_missing",
+            "not_found",
+            "resync_required",
+            "throttled",
+            "transient",
+            "unauthorized",
+            "unreachable",
+        ],
+    ),
+};
 pub const RUN: Measure = Measure {
     name: "outlook_bridge_run_seconds",
     kind: Kind::Histogram(LONG),
@@ -207,6 +238,15 @@ pub const SUBSCRIPTIONS: Measure = Measure {
     help: "Subscriptions to Microsoft's notifications: valid ones, valid ones that have missed a change \
            (silent), and those that could not be made (failing)",
     label: ("state", &["valid", "silent", "failing"]),
+};
+pub const TOKEN_RENEWALS: Measure = Measure {
+    name: "outlook_bridge_token_renewals_total",
+    kind: Kind::Counter,
+    help: "Attempts to renew a user's access token at Microsoft, by what came of them",
+    label: (
+        "outcome",
+        &["ok", "login_needed", "app_refused", "refused", "later"],
+    ),
 };
 pub const TURNED_AWAY: Measure = Measure {
     name: "outlook_bridge_turned_away_total",
@@ -240,11 +280,13 @@ pub const ALL: &[Measure] = &[
     REGISTRATIONS_REFUSED,
     RESTING,
     RUNS,
+    RUN_FAILURES,
     RUN,
     SAVE_TO_MICROSOFT,
     SECRET_ENDS,
     STATEMENTS,
     SUBSCRIPTIONS,
+    TOKEN_RENEWALS,
     TURNED_AWAY,
 ];
 
@@ -295,6 +337,11 @@ impl Measure {
 
     /// Counts events with this value of the label.
     pub fn add(&self, value: &'static str, events: u64) {
+        debug_assert!(
+            value.is_empty() || self.label.1.contains(&value),
+            "{} is not shown from the start: {value}",
+            self.name
+        );
         metrics::counter!(self.name, self.labels(value)).increment(events);
     }
 

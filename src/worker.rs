@@ -274,10 +274,12 @@ pub async fn run(engine: &Engine, places: &Free, claimed: Claimed, taken: Instan
         Ok(ended) => Some(ended),
         Err(error) if error.is::<LeaseLost>() => {
             tracing::warn!("the lease on the mailbox was lost");
+            measures::RUN_FAILURES.add("lease_lost", 1);
             None
         }
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "a run failed");
+            measures::RUN_FAILURES.add("internal", 1);
             Some(failed(engine, lease.account_id).await)
         }
     };
@@ -388,16 +390,22 @@ async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow:
     let token = match fresh_token(engine, &account, &database).await {
         Ok(token) => token,
         Err(TokenError::NeedsLogin) => {
+            measures::RUN_FAILURES.add("login_needed", 1);
             return Ok(Ended {
                 outcome: Outcome::Failed,
                 next: after(TimeDelta::hours(1)),
             });
         }
-        Err(TokenError::Admin) => return rest(engine, &account, Rest::after_settings(&account)).await,
+        Err(TokenError::Admin) => {
+            measures::RUN_FAILURES.add("app_refused", 1);
+            return rest(engine, &account, Rest::after_settings(&account)).await;
+        }
         Err(TokenError::Later { asked, words }) => {
+            measures::RUN_FAILURES.add("login_later", 1);
             return rest(engine, &account, Rest::after_login(&account, asked, &words)).await;
         }
         Err(TokenError::Refused { words }) => {
+            measures::RUN_FAILURES.add("login_refused", 1);
             return rest(engine, &account, Rest::after_refusal(&account, &words)).await;
         }
         Err(TokenError::Internal(error)) => return Err(error),
@@ -578,6 +586,7 @@ async fn trouble(
     error: GraphError,
 ) -> anyhow::Result<Ended> {
     tracing::warn!(%error, "the mailbox must wait");
+    measures::RUN_FAILURES.add(error.kind(), 1);
     if let GraphError::Challenged { claims } = &error {
         challenged(engine, account, database, claims).await?;
     }

@@ -18,7 +18,7 @@ pub use self::switch::{Question, SwitchRequest, switch_mailbox};
 use crate::auth::addresses;
 use crate::auth::registrations;
 use crate::engine::{Engine, now};
-use crate::measures::Purpose;
+use crate::measures::{self, Purpose};
 use crate::odoo::OdooError;
 use crate::outlook::login::{LoginError, Tokens, words};
 use crate::reset;
@@ -662,6 +662,7 @@ pub async fn fresh_token(
         .login(engine)
         .refresh(app, &refresh, claims.as_deref(), now())
         .await;
+    measures::TOKEN_RENEWALS.add(outcome_of(&renewed), 1);
     let mut conn = engine.store.get().await?;
     match renewed {
         Ok(tokens) => {
@@ -725,6 +726,17 @@ pub async fn fresh_token(
                 _ => TokenError::Refused { words },
             })
         }
+    }
+}
+
+/// Returns what came of renewing a token, for the metrics.
+fn outcome_of(renewed: &Result<Tokens, LoginError>) -> &'static str {
+    match renewed {
+        Ok(_) => "ok",
+        Err(LoginError::NeedsLogin { .. }) => "login_needed",
+        Err(LoginError::AdminProblem { .. }) => "app_refused",
+        Err(LoginError::Temporary { .. }) => "later",
+        Err(_) => "refused",
     }
 }
 

@@ -117,6 +117,28 @@ impl Limit {
 }
 
 impl GraphError {
+    /// Returns a word for the kind of error, for metrics and traces. It contains nothing that
+    /// Microsoft has said.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::Challenged { .. } => "challenged",
+            Self::Forbidden { .. } => "forbidden",
+            Self::NotFound => "not_found",
+            Self::Unreachable { .. } => "unreachable",
+            Self::MailboxClosed { .. } => "mailbox_closed",
+            Self::GaveUp { .. } => "gave_up",
+            Self::Conflict => "conflict",
+            Self::DuplicateTransaction { .. } => "duplicate",
+            Self::ResyncRequired => "resync_required",
+            Self::Throttled { .. } => "throttled",
+            Self::Limited { .. } => "limited",
+            Self::Transient { .. } => "transient",
+            Self::Invalid { .. } => "invalid",
+            Self::MailboxMissing => "mailbox_missing",
+        }
+    }
+
     /// Returns whether the same call may succeed later although nobody does anything.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Throttled { .. } | Self::Transient { .. })
@@ -212,6 +234,41 @@ impl GraphError {
             status: 0,
             code: code.to_owned(),
             message: message.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measures::RUN_FAILURES;
+
+    #[test]
+    fn each_kind_is_counted_from_the_start() {
+        let code = String::new;
+        let all = [
+            GraphError::Unauthorized,
+            GraphError::Challenged { claims: code() },
+            GraphError::Forbidden { code: code() },
+            GraphError::NotFound,
+            GraphError::Unreachable { code: code() },
+            GraphError::MailboxClosed { code: code() },
+            GraphError::GaveUp { reason: code() },
+            GraphError::Conflict,
+            GraphError::DuplicateTransaction { existing: None },
+            GraphError::ResyncRequired,
+            GraphError::Throttled { retry_after: None },
+            GraphError::Limited {
+                limit: Limit::Room,
+                code: code(),
+                retry_after: None,
+            },
+            GraphError::without_effect(""),
+            GraphError::invalid_request("", ""),
+            GraphError::MailboxMissing,
+        ];
+        for error in all {
+            assert!(RUN_FAILURES.label.1.contains(&error.kind()), "{error:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::convergence::service::{Log, Process};
 use super::odoo::Odoo;
-use super::stack::{Stack, eventually};
+use super::stack::{ANN, Stack, eventually};
 use super::world::odoo_time;
 
 /// Returns the address for metrics, which the process logs.
@@ -113,6 +113,17 @@ async fn metrics_are_there_from_the_start_and_count() {
         // Shown if the test fails.
         println!("not counted yet: {missing:?}");
         missing.is_empty().then_some(())
+    })
+    .await;
+    // The run that finds out fails, and the next one renews the token.
+    stack
+        .sim_call("POST", &format!("people/{ANN}/expire-tokens"), Value::Null)
+        .await;
+    eventually("the failure and the renewal are counted", async || {
+        let text = metrics(&url).await;
+        let failed = counted(&text, "outlook_bridge_run_failures_total", "unauthorized");
+        let renewed = counted(&text, "outlook_bridge_token_renewals_total", "ok");
+        (failed && renewed).then_some(())
     })
     .await;
     let text = metrics(&url).await;
