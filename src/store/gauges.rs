@@ -143,8 +143,10 @@ pub async fn read(conn: &mut Connection, present: DateTime<Utc>, failures: i32) 
 impl Gauges {
     /// Shows the values as metrics.
     pub fn show(&self) {
-        // Numbers of rows, which a float has exactly.
-        #[allow(clippy::cast_precision_loss)]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "these are numbers of rows, which a float has exactly"
+        )]
         let counts = [
             (DATABASES, "paired", self.paired),
             (DATABASES, "paused", self.paused),
