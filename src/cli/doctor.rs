@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use secrecy::ExposeSecret;
+use tokio::time::timeout;
 
 use super::output;
 use crate::config::Config;
@@ -23,6 +25,9 @@ use crate::web::tls::Certificate;
 const PROBLEMS: u8 = 1;
 /// The settings cannot be used, so nothing could be checked.
 const COULD_NOT_RUN: u8 = 2;
+
+/// How long it may take to read what is stored about the paired databases.
+const LONGEST_READ: Duration = Duration::from_secs(8);
 
 /// In which form the report is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,10 +150,21 @@ async fn paired(config: &Config, opened: postgres::Opened) -> anyhow::Result<Vec
         let words = "Without the master key, the paired databases could not be checked.";
         return Ok(vec![Finding::skipped(Check::Service, words)]);
     };
-    let mut known = Vec::new();
-    for database in databases::all(&mut conn).await? {
-        known.push(Known::read(&mut conn, database).await?);
-    }
+    let read = async {
+        let mut known = Vec::new();
+        for database in databases::all(&mut conn).await? {
+            known.push(Known::read(&mut conn, database).await?);
+        }
+        anyhow::Ok(known)
+    };
+    let Ok(known) = timeout(LONGEST_READ, read).await else {
+        let words = format!(
+            "The paired databases could not be read within {} s.",
+            LONGEST_READ.as_secs()
+        );
+        return Ok(vec![Finding::of(Check::Service, Code::CheckTimedOut, words)]);
+    };
+    let known = known?;
     drop(conn);
     let Microsoft { http, graph, login } = match microsoft(config) {
         Ok(microsoft) => microsoft,

@@ -62,6 +62,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_folder_of_somebody_else_is_a_problem() {
+        let folder = tempfile::tempdir().unwrap();
+        let is_foreign = || {
+            check_disk(folder.path())
+                .iter()
+                .any(|one| one.code == "data_foreign")
+        };
+        assert!(!is_foreign());
+        if nix::unistd::Uid::effective().is_root() {
+            // Only root can give a folder away.
+            std::os::unix::fs::chown(folder.path(), Some(65_534), None).unwrap();
+            assert!(is_foreign());
+        }
+    }
+
+    #[test]
     fn little_space_is_a_warning_and_none_a_problem() {
         for (free, code) in [
             (0, "disk_full"),

@@ -217,3 +217,30 @@ pub async fn check_for_odoo(
     };
     Ok(Report::new(found))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_that_fails_or_never_ends_is_a_finding_of_its_own_kind() {
+        let fails = async { anyhow::bail!("the table is gone") };
+        let failed = limited(Check::App, LONGEST_CHECK, fails).await;
+        assert_eq!((failed[0].code, failed[0].check), ("check_failed", Check::App));
+        assert!(failed[0].found.contains("the table is gone"), "{failed:?}");
+        let hangs = std::future::pending();
+        let hung = limited(Check::Redirect, LONGEST_CHECK, hangs).await;
+        assert_eq!(
+            (hung[0].code, hung[0].check),
+            ("check_timed_out", Check::Redirect)
+        );
+        assert!(hung[0].found.contains("14 s"), "{hung:?}");
+        // The others still have their results.
+        let both = all(vec![
+            Box::pin(limited(Check::App, LONGEST_CHECK, std::future::pending())),
+            Box::pin(async { vec![Finding::ok(Check::Jobs, "well")] }),
+        ]);
+        let codes: Vec<&str> = both.await.iter().map(|one| one.code).collect();
+        assert_eq!(codes, ["ok", "check_timed_out"]);
+    }
+}

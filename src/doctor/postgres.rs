@@ -187,3 +187,64 @@ fn judge_schema(schema: &Schema) -> (Finding, bool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_postgres_that_admits_nobody_else_does_not_count_as_stopped() {
+        let place = |url| Place {
+            url,
+            master_key: None,
+            data_dir: Path::new("/nowhere"),
+            connections: 50,
+        };
+        for (url, words, code) in [
+            (
+                None,
+                "FATAL: Peer authentication failed for user \"outlook_bridge\"",
+                "postgres_not_permitted",
+            ),
+            (
+                None,
+                "error connecting: Permission denied (os error 13)",
+                "postgres_not_permitted",
+            ),
+            (
+                None,
+                "error connecting: Connection refused (os error 111)",
+                "postgres_stopped",
+            ),
+            (
+                Some("postgres://any"),
+                "error connecting: Permission denied (os error 13)",
+                "postgres_unreachable",
+            ),
+        ] {
+            assert_eq!(place(url).unreachable(words).code, code, "{words}");
+        }
+    }
+
+    #[test]
+    fn an_old_postgres_is_named_with_its_version() {
+        let place = Place {
+            url: Some("postgres://any"),
+            master_key: None,
+            data_dir: Path::new("/nowhere"),
+            connections: 50,
+        };
+        let codes = |version| {
+            let server = Server {
+                version,
+                is_replica: false,
+                connections: 97,
+            };
+            let found = place.judge("Postgres", &server);
+            assert!(found[0].found.contains(&(version / 10_000).to_string()));
+            found.iter().map(|one| one.code).collect::<Vec<_>>()
+        };
+        assert_eq!(codes(120_022), ["postgres_old"]);
+        assert_eq!(codes(130_000), ["ok"]);
+    }
+}
