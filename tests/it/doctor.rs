@@ -4,6 +4,7 @@ use diesel_async::RunQueryDsl;
 use outlook_bridge::doctor::{self, code::Status};
 use outlook_bridge::engine::Engine;
 use outlook_bridge::engine::notify_url::Notifications;
+use outlook_bridge::outlook::client::GraphClient;
 use outlook_bridge::store::databases;
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path, path_regex};
@@ -338,8 +339,12 @@ async fn whatever_stands_between_the_service_and_odoo_is_named() {
     let well = Well::start().await;
     let status = ResponseTemplate::new;
     let long_ago = "2026-01-01 00:00:00";
+    let some_minutes_ago = (chrono::Utc::now() - chrono::TimeDelta::minutes(6))
+        .format("%F %T")
+        .to_string();
     let html = "<html><title>Log in</title></html>";
     let with = |changes: Value| status(200).set_body_json(well.facts(changes));
+    let minute_ahead = (chrono::Utc::now() + chrono::TimeDelta::seconds(90)).to_rfc2822();
     let hour_ahead = (chrono::Utc::now() + chrono::TimeDelta::hours(1)).to_rfc2822();
     let answers: Vec<(ResponseTemplate, &[&str], &str)> = vec![
         (
@@ -353,11 +358,17 @@ async fn whatever_stands_between_the_service_and_odoo_is_named() {
             &["odoo_shows_page"],
             "without a login",
         ),
+        (status(401), &["odoo_shows_page"], "without a login"),
         (status(403), &["odoo_refuses"], "pair the database again"),
         (status(502), &["odoo_fails"], "Odoo's log"),
         (
             status(403).insert_header("Date", hour_ahead.as_str()),
             &["clock_wrong", "odoo_refuses"],
+            "chrony",
+        ),
+        (
+            status(403).insert_header("Date", minute_ahead.as_str()),
+            &["clock_off", "odoo_refuses"],
             "chrony",
         ),
         (
@@ -406,6 +417,16 @@ async fn whatever_stands_between_the_service_and_odoo_is_named() {
             "--max-cron-threads",
         ),
         (
+            with(json!({"job": {"next": some_minutes_ago}})),
+            &["jobs_late"],
+            "cron threads",
+        ),
+        (
+            with(json!({"job": {"waiting_since": some_minutes_ago}})),
+            &["jobs_late"],
+            "cron threads",
+        ),
+        (
             with(json!({"job": {"late": true}})),
             &["jobs_late"],
             "cron threads",
@@ -442,7 +463,16 @@ async fn whatever_stands_between_the_service_and_odoo_is_named() {
     well.sql(&format!("UPDATE databases SET base_url = '{}'", well.web.uri()))
         .await;
 
-    // Change notifications.
+    // Change notifications, which Microsoft itself sends to https addresses only.
+    let http = well.service.engine.http.clone();
+    let encrypted = Engine {
+        notifications: Notifications::ThroughOdoo,
+        graph: GraphClient::new(http, "https://127.0.0.1:1/v1.0".parse().expect("a URL")),
+        ..well.service.engine.clone()
+    };
+    let codes = ["microsoft_unreachable", "notify_not_https"];
+    well.expect_of(&encrypted, "plain http", &codes, "public_url")
+        .await;
     let notified = Engine {
         notifications: Notifications::ThroughOdoo,
         ..well.service.engine.clone()

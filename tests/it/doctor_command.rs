@@ -2,14 +2,21 @@
 
 use std::process::Output;
 
+use diesel_async::SimpleAsyncConnection;
 use futures_util::future::join_all;
 use outlook_bridge::doctor::code::Code;
 use serde_json::{Value, json};
 use wiremock::MockServer;
 
-use super::convergence::service::command;
+use super::convergence::service::{Log, Process, command};
 use super::doctor::Well;
-use super::stack::Stack;
+use super::embedded::Standby;
+use super::machine::Machine;
+use super::stack::{Doors, Stack};
+use super::tls::{Authority, with_tls};
+
+/// An unrelated user.
+const NOBODY: u32 = 65_534;
 
 /// Runs the command. `changes` are settings in the environment; without a value, they are taken away.
 async fn run(stack: &Stack, changes: &[(&str, Option<&str>)], arguments: &[&str]) -> Output {
@@ -175,6 +182,86 @@ async fn a_machine_that_is_well_has_no_problem_and_each_broken_one_is_named() {
         assert!(report.to_string().contains(word), "{report:#}");
         well.sql(undo).await;
     }
+}
+
+/// What needs an installation of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_or_damaged_service_and_a_stranger_in_microsofts_place_are_named() {
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let report = report_of(&run(&stack, &[], &["--json"]).await);
+    assert_eq!(wrong_of(&report), ["nothing_paired"], "{report:#}");
+    assert!(report.to_string().contains("outlook-bridge enroll"), "{report:#}");
+
+    // A certificate of an authority that this machine does not trust.
+    let folder = tempfile::tempdir().unwrap();
+    Authority::new().certify("127.0.0.1", folder.path());
+    let stranger = Process::spawn(with_tls(&stack, folder.path()), &Log::default()).await;
+    let graph = format!("{}/v1.0", stranger.url().replacen("http", "https", 1));
+    let changes = [("OUTLOOK_BRIDGE_GRAPH_URL", Some(graph.as_str()))];
+    let report = report_of(&run(&stack, &changes, &["--json"]).await);
+    assert_eq!(
+        wrong_of(&report),
+        ["microsoft_distrusted", "nothing_paired"],
+        "{report:#}"
+    );
+    assert!(report.to_string().contains("install its authority"), "{report:#}");
+    stranger.kill().await;
+
+    // A transaction that never ends, as of an administrator's forgotten session.
+    let mut conn = service.engine.store.get().await.expect("Postgres");
+    conn.batch_execute("BEGIN; LOCK TABLE databases IN ACCESS EXCLUSIVE MODE")
+        .await
+        .expect("locked");
+    let report = report_of(&run(&stack, &[], &["--json"]).await);
+    assert_eq!(wrong_of(&report), ["check_timed_out"], "{report:#}");
+    conn.batch_execute("ROLLBACK").await.expect("unlocked");
+
+    // A database that says it has the schema, and has not.
+    conn.batch_execute("ALTER TABLE databases RENAME TO gone")
+        .await
+        .expect("renamed");
+    let report = report_of(&run(&stack, &[], &["--json"]).await);
+    assert_eq!(wrong_of(&report), ["check_failed"], "{report:#}");
+    assert!(
+        report.to_string().contains("read the service's log"),
+        "{report:#}"
+    );
+}
+
+/// Somebody who is neither the service's user nor root runs the command.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_may_not_look_is_told_what_to_type() {
+    let machine = Machine::new();
+    if machine.user.is_none() {
+        // Only root can act as somebody else.
+        return;
+    }
+    let service = machine.serve().await;
+    let mut program = machine.shell();
+    program.arg("--config").arg(machine.path("config.toml"));
+    program.args(["doctor", "--json"]).uid(NOBODY).gid(NOBODY);
+    let output = program.output().await.expect("it ran");
+    let report = report_of(&output);
+    assert_eq!(wrong_of(&report), ["settings_wrong"], "{report:#}");
+    assert!(report.to_string().contains("sudo outlook-bridge"), "{report:#}");
+    assert_eq!(output.status.code(), Some(2));
+    service.stop().await;
+}
+
+/// A standby server, which waits for a primary that never comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_server_is_named() {
+    let standby = Standby::start();
+    let stack = Stack::start().await;
+    let changes = [("OUTLOOK_BRIDGE_DATABASE_URL", Some(standby.url.as_str()))];
+    let report = report_of(&run(&stack, &changes, &["--json"]).await);
+    assert_eq!(
+        wrong_of(&report),
+        ["postgres_read_only", "schema_missing"],
+        "{report:#}"
+    );
+    assert!(report.to_string().contains("primary server"), "{report:#}");
 }
 
 /// The example in the document has the keys that a report has.

@@ -80,6 +80,51 @@ fn own_user() -> Option<u32> {
     Uid::effective().is_root().then(|| own().uid.as_raw())
 }
 
+/// A standby server of no primary, on a socket of its own. Dropping this value stops it.
+pub struct Standby {
+    folder: Folder,
+    pub url: String,
+}
+
+impl Standby {
+    pub fn start() -> Self {
+        let folder = Folder::new();
+        let place = folder.0.to_str().unwrap().to_owned();
+        if let Some(user) = own_user() {
+            chown(&folder.0, Some(user), None).unwrap();
+        }
+        let cluster = format!("{place}/cluster");
+        let ran = |name: &str, arguments: &[&str]| {
+            let output = run_as(own_user(), name, arguments);
+            assert!(output.status.success(), "{name}: {output:?}");
+        };
+        ran(
+            "initdb",
+            &["-D", &cluster, "-U", "bridge", "--auth=trust", "--no-sync"],
+        );
+        std::fs::write(format!("{cluster}/standby.signal"), "").unwrap();
+        let options = format!("-c listen_addresses= -c unix_socket_directories={place}");
+        let log = format!("{place}/log");
+        ran(
+            "pg_ctl",
+            &["-D", &cluster, "-o", &options, "-l", &log, "-w", "start"],
+        );
+        let host = place.replace('/', "%2F");
+        Self {
+            folder,
+            url: format!("postgres://bridge@{host}/postgres"),
+        }
+    }
+}
+
+impl Drop for Standby {
+    fn drop(&mut self) {
+        let cluster = self.folder.0.join("cluster");
+        let cluster = cluster.to_str().unwrap_or_default();
+        let _stopped = run_as(own_user(), "pg_ctl", &["-D", cluster, "-m", "immediate", "stop"]);
+    }
+}
+
 #[derive(diesel::QueryableByName)]
 struct Rule {
     #[diesel(sql_type = Text)]

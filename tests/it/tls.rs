@@ -51,7 +51,7 @@ impl Authority {
     }
 }
 
-fn with_tls(stack: &Stack, folder: &Path) -> tokio::process::Command {
+pub fn with_tls(stack: &Stack, folder: &Path) -> tokio::process::Command {
     let mut program = command(stack);
     program
         .env("OUTLOOK_BRIDGE_TLS_CERT", folder.join("tls.pem"))
