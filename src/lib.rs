@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`measures`] | the metrics |
+//! | [`traces`] | traces for OpenTelemetry, if they are turned on |
 //! | [`calendar`] | the domain, without I/O: one meeting, its merge, its plan |
 //! | [`odoo`] | the protocol with Odoo: envelope, errors, snapshots and changes |
 //! | [`outlook`] | Microsoft: login, Graph client, wire types |
@@ -41,6 +42,7 @@ pub mod outlook;
 pub mod planning;
 pub mod reset;
 pub mod store;
+pub mod traces;
 pub mod web;
 pub mod worker;
 

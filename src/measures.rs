@@ -248,6 +248,12 @@ pub const TOKEN_RENEWALS: Measure = Measure {
         &["ok", "login_needed", "app_refused", "refused", "later"],
     ),
 };
+pub const TRACE_SPANS: Measure = Measure {
+    name: "outlook_bridge_trace_spans_total",
+    kind: Kind::Counter,
+    help: "Spans of traces that have ended, were sent to the collector, or were lost as it did not accept them",
+    label: ("what", &["ended", "sent", "lost"]),
+};
 pub const TURNED_AWAY: Measure = Measure {
     name: "outlook_bridge_turned_away_total",
     kind: Kind::Counter,
@@ -287,6 +293,7 @@ pub const ALL: &[Measure] = &[
     STATEMENTS,
     SUBSCRIPTIONS,
     TOKEN_RENEWALS,
+    TRACE_SPANS,
     TURNED_AWAY,
 ];
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 /// From the lowest to the highest layer. Modules in one layer do not name each other.
 const FLOORS: &[&[&str]] = &[
     &["calendar", "measures"],
+    &["traces"],
     &["odoo", "outlook"],
     &["store"],
     &["engine"],
