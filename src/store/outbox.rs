@@ -18,6 +18,7 @@ use super::schema::outlook_outbox::{self, dsl as l};
 use super::text_enum::text_enum;
 use super::{Connection, from_json};
 use crate::calendar::merge::Told;
+use crate::traces;
 
 /// A pending write to one mailbox.
 #[derive(Clone, Debug, Default, Queryable, Selectable, Insertable)]
@@ -54,6 +55,8 @@ pub struct OutlookWrite {
     pub told: Option<Value>,
     /// Why it waits for approval, even if it causes few mails.
     pub asks: Option<AskFor>,
+    /// The span that planned it, if traces are on.
+    pub trace: Option<traces::Origin>,
 }
 
 impl OutlookWrite {

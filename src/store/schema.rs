@@ -305,6 +305,7 @@ diesel::table! {
         stands -> Bool,
         told -> Nullable<Jsonb>,
         asks -> Nullable<Text>,
+        trace -> Nullable<Text>,
     }
 }
 

@@ -22,6 +22,7 @@ use super::schema::odoo_outbox::dsl as o;
 use super::schema::outlook_outbox::dsl as l;
 use super::{Connection, from_json, stock};
 use crate::calendar::field::Group;
+use crate::traces;
 
 /// Rows per statement: Postgres accepts 65,535 values, and a meeting has about forty.
 const ROWS: usize = 1_500;
@@ -117,6 +118,8 @@ pub struct UnitOfWork {
     debts: BTreeSet<i64>,
     /// Unchanged copies that a mailbox has shown.
     seen: BTreeSet<i64>,
+    /// What planned the oldest pending write of each meeting.
+    traces: BTreeMap<i64, traces::Origin>,
     /// Mailboxes with a creation in flight; `None` until they are read.
     creating: BTreeSet<i64>,
 }
@@ -136,6 +139,7 @@ impl UnitOfWork {
             writes: BTreeSet::new(),
             debts: BTreeSet::new(),
             seen: BTreeSet::new(),
+            traces: BTreeMap::new(),
             creating: BTreeSet::new(),
         }
     }
@@ -191,6 +195,11 @@ impl UnitOfWork {
         }
         for write in outbox::outlook_of_all(conn, &ids).await? {
             self.writes.insert(write.id);
+            if let Some(trace) = &write.trace {
+                self.traces
+                    .entry(write.meeting_id)
+                    .or_insert_with(|| trace.clone());
+            }
             if let Some(dossier) = self.dossiers.get_mut(&write.meeting_id) {
                 dossier.writes.push(write);
             }
@@ -414,6 +423,7 @@ impl UnitOfWork {
     /// When Postgres fails. Nothing is written then, as the transaction is rolled back.
     pub async fn save(mut self, conn: &mut Connection, now: DateTime<Utc>) -> anyhow::Result<()> {
         self.number(conn).await?;
+        let present = traces::current();
         let mut lines = Vec::new();
         let (mut changed_meetings, mut changed_copies) = (Vec::new(), Vec::new());
         let (mut new_writes, mut new_debts) = (Vec::new(), Vec::new());
@@ -425,8 +435,11 @@ impl UnitOfWork {
                     _ => changed_copies.push(copy),
                 }
             }
-            for write in dossier.writes {
+            for mut write in dossier.writes {
                 if !self.writes.remove(&write.id) {
+                    // A write that replaces another one is still due to what planned that one.
+                    let before = self.traces.get(&write.meeting_id);
+                    write.trace = before.or(present.as_ref()).cloned();
                     new_writes.push(write);
                 }
             }

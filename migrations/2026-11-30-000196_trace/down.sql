@@ -1,0 +1,1 @@
+ALTER TABLE outlook_outbox DROP COLUMN trace;
