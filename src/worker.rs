@@ -39,6 +39,7 @@ use crate::store::leases::{
     self, Claimed, Claims, LEASE, Lease, LeaseLost, Next, Outcome, Places, Standing, Urgency,
 };
 use crate::store::{Connection, databases, outbox, put_aside, registrations, troubles};
+use crate::traces;
 
 /// How often to look for due mailboxes without a notification, as another process may have made one
 /// due.
@@ -226,8 +227,15 @@ impl Others {
 }
 
 /// Runs one mailbox once, under a lease that was taken at `taken` or later.
-#[tracing::instrument(skip_all, fields(account.id = claimed.lease.account_id))]
 pub async fn run(engine: &Engine, places: &Free, claimed: Claimed, taken: Instant) {
+    let trace = traces::Span::of_run(claimed.lease.account_id, claimed.urgency.name());
+    trace
+        .around(run_once(engine, places, claimed, taken, &trace))
+        .await;
+}
+
+#[tracing::instrument(name = "run", skip_all, fields(account.id = claimed.lease.account_id))]
+async fn run_once(engine: &Engine, places: &Free, claimed: Claimed, taken: Instant, trace: &traces::Span) {
     let lease = claimed.lease;
     let mut news = News::default();
     let work = tokio::time::timeout(LONGEST_RUN, async {
@@ -311,6 +319,10 @@ pub async fn run(engine: &Engine, places: &Free, claimed: Claimed, taken: Instan
         false
     });
     measures::RUNS.add(if is_ok { "true" } else { "false" }, 1);
+    trace.note("kind", kind);
+    if !is_ok {
+        trace.fail("run");
+    }
     measures::RUN.record(kind, taken.elapsed().as_secs_f64());
     // There may be no receiver.
     let _receivers = engine.runs.send(lease.account_id);

@@ -46,6 +46,7 @@ use crate::store::put_aside::{self, Item};
 use crate::store::reason::{Reason, Words};
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, databases, from_json, leases, troubles};
+use crate::traces;
 
 /// Attempts, over most of an hour, after which a write is set aside if only this event has trouble
 /// with it.
@@ -134,10 +135,17 @@ pub async fn push(
         if batch.is_empty() && sent.is_empty() {
             return trouble.map_or(Ok(()), |error| Err(PushError::Graph(error)));
         }
+        let trace = traces::Writes::begin(account.id, batch.iter().map(|write| write.trace.as_deref()));
         let (answered, stored) = tokio::join!(
-            send(engine, token, batch, until),
+            trace.around(send(engine, token, batch, until)),
             settle(engine, account, sent, trouble.is_some())
         );
+        for Sent { write, result } in &answered.sent {
+            if let Err(error) = result {
+                trace.fail(write.trace.as_deref(), error.kind());
+            }
+        }
+        drop(trace);
         effects.merge(stored?);
         restore_unsent(engine, account, &answered.unsent).await?;
         sent = answered.sent;

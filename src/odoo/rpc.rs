@@ -23,6 +23,8 @@ pub struct Call {
     pub database_name: Option<String>,
     /// The versions of the exchange that the caller understands.
     pub versions: Versions,
+    /// The header `traceparent`, if the call has it.
+    pub trace: Option<String>,
 }
 
 /// The requests that `/jsonrpc` accepts.
@@ -140,6 +142,7 @@ fn read_execute(args: Vec<Value>) -> Result<Call, OdooError> {
         kwargs,
         database_name: None,
         versions: api::UNSAID,
+        trace: None,
     })
 }
 

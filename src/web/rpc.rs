@@ -31,6 +31,7 @@ use crate::odoo::api::{self, Versions};
 use crate::odoo::rpc::{self, Call, Malformed, Request};
 use crate::store::databases::Database;
 use crate::store::seal::digest;
+use crate::traces;
 
 /// The longest a call may take. No call waits for Microsoft, except for a login's code exchange.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
@@ -448,6 +449,7 @@ pub async fn jsonrpc(
         Ok(Request::Version) => Ok(rpc::version()),
         Ok(Request::Execute(mut call)) => {
             call.database_name = database_name(&request);
+            call.trace = header(&request, traces::HEADER);
             match versions(&request) {
                 Ok(versions) => {
                     call.versions = versions;
@@ -527,6 +529,7 @@ fn read_json2(request: &HttpRequest, model: String, method: String, body: &[u8])
         kwargs,
         database_name: database_name(request),
         versions: versions(request)?,
+        trace: header(request, traces::HEADER),
     })
 }
 
@@ -565,7 +568,12 @@ async fn run_method(state: &AppState, sender: &Sender, call: Call, name: &str) -
             .inspect(|answer| add_new_key(state, answer));
     }
     let database = sender.database(state, &call).await?;
-    let answer = state.methods.call(database, call, name).await;
+    // Only calls with a key are traced, so nobody else can fill the collector.
+    let trace = traces::Span::of_call(name, call.trace.as_deref());
+    let answer = trace.around(state.methods.call(database, call, name)).await;
+    if let Err(error) = &answer {
+        trace.fail(error.exception_name());
+    }
     answer.inspect(|answer| add_new_key(state, answer))
 }
 

@@ -22,6 +22,7 @@ use crate::measures;
 use crate::outlook::error::{GraphError, Limit};
 use crate::outlook::text::make_storable;
 use crate::outlook::wire::WireEvent;
+use crate::traces;
 
 /// How many rows a delta page holds unless [`GraphClient::with_page_size`] says otherwise.
 pub const PAGE_SIZE: u16 = 50;
@@ -223,10 +224,22 @@ impl GraphClient {
             status = tracing::field::Empty,
             request_id = tracing::field::Empty,
         );
-        self.send_once(token, call).instrument(span).await
+        let trace = traces::Span::of_request(call.method.as_str(), call.template);
+        let sent = trace
+            .around(self.send_once(token, call, &trace).instrument(span))
+            .await;
+        if let Err(error) = &sent {
+            trace.fail(error.kind());
+        }
+        sent
     }
 
-    pub(super) async fn send_once(&self, token: &SecretString, call: &Call) -> Result<Reply, GraphError> {
+    async fn send_once(
+        &self,
+        token: &SecretString,
+        call: &Call,
+        trace: &traces::Span,
+    ) -> Result<Reply, GraphError> {
         let span = tracing::Span::current();
         let mut request = self
             .http
@@ -265,8 +278,10 @@ impl GraphClient {
         note_answer(status.as_u16());
         let headers = response.headers();
         span.record("status", status.as_u16());
+        trace.note("http.response.status_code", i64::from(status.as_u16()));
         if let Some(id) = headers.get("request-id").and_then(|id| id.to_str().ok()) {
             span.record("request_id", id);
+            trace.note("request.id", id.to_owned());
         }
         self.note_clock(headers);
         let retry_after = retry_after(headers, Utc::now());
