@@ -50,6 +50,8 @@ pub struct Config {
     pub tenant: String,
     pub log: String,
     pub log_format: LogFormat,
+    #[serde(default)]
+    pub otlp_endpoint: Option<String>,
     pub poll_seconds: i64,
     poll_seconds_quiet: i64,
     pub days_back: i64,
@@ -150,6 +152,9 @@ impl Config {
                 url.scheme() == "https" || leads_to_this_machine(&url),
                 "{name} must be an https URL"
             );
+        }
+        if let Some(endpoint) = &self.otlp_endpoint {
+            collector_url("otlp_endpoint", endpoint)?;
         }
         self.validate_tls()?;
         networks("trusted_proxies", &self.trusted_proxies)?;
@@ -278,6 +283,23 @@ fn credential(name: &str, environment: impl Fn(&str) -> Option<String>) -> anyho
     Ok(Some(text.trim().to_owned()))
 }
 
+/// Parses the address of a collector of OpenTelemetry.
+///
+/// # Errors
+/// Names the setting or variable, and not its value, which may contain a password.
+pub(crate) fn collector_url(name: &str, text: &str) -> anyhow::Result<url::Url> {
+    let url = url::Url::parse(text).with_context(|| format!("{name} must be a URL"))?;
+    anyhow::ensure!(
+        matches!(url.scheme(), "http" | "https") && url.has_host(),
+        "{name} must be an http(s) URL, like http://127.0.0.1:4318"
+    );
+    anyhow::ensure!(
+        url.username().is_empty() && url.password().is_none(),
+        "{name} must not contain a password: use OTEL_EXPORTER_OTLP_HEADERS"
+    );
+    Ok(url)
+}
+
 /// Returns whether only this machine can reach an address to listen on.
 fn is_loopback(listen: &str) -> bool {
     let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
@@ -286,7 +308,7 @@ fn is_loopback(listen: &str) -> bool {
 }
 
 /// Returns whether a URL leads to this machine, by an address or name that cannot mean another one.
-fn leads_to_this_machine(url: &url::Url) -> bool {
+pub(crate) fn leads_to_this_machine(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
@@ -344,6 +366,7 @@ const SETTINGS: &[&str] = &[
     "tenant",
     "log",
     "log_format",
+    "otlp_endpoint",
     "poll_seconds",
     "poll_seconds_quiet",
     "days_back",
@@ -395,6 +418,7 @@ mod tests {
             ),
             ("", Some(("OUTLOOK_BRIDGE_GRAPH_URL", "graph")), "graph_url"),
             ("poll_seconds = 0", None, "poll_seconds"),
+            ("otlp_endpoint = 'collector:4318'", None, "otlp_endpoint"),
         ] {
             let error = load(file, environment.as_slice()).unwrap_err();
             assert!(format!("{error:#}").contains(name), "{error:#}");

@@ -20,6 +20,7 @@ mod serve;
 mod site;
 mod start;
 mod status;
+mod traces;
 mod upgrade;
 
 use std::path::PathBuf;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::running::{self, Announced, Found, Running};
 use super::start::{Newer, Opened, Purpose, start_logs};
+use super::traces::{Collector, Traces};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::store::{content, owner};
@@ -33,9 +34,10 @@ pub async fn serve(config: Config, newer: Newer) -> anyhow::Result<()> {
     start_logs(&config)?;
     // An unreadable certificate is reported before anything is started.
     let certificate = config.tls_files().map(Certificate::read).transpose()?;
+    let collector = Collector::read(config.otlp_endpoint.as_deref(), |name| std::env::var(name).ok())?;
     let _alone = lock_data_dir(&config)?;
     let opened = Opened::open_for(&config, Purpose::Serve { newer }).await?;
-    let served = run(&config, &opened, certificate).await;
+    let served = run(&config, &opened, certificate, collector).await;
     if let Some(embedded) = &opened.embedded {
         embedded.stop().await;
     }
@@ -106,7 +108,12 @@ async fn announce(config: &Config, engine: &Engine) -> anyhow::Result<Announced>
     Ok(running::announce(&running, &engine.process.to_string(), &folders))
 }
 
-async fn run(config: &Config, opened: &Opened, certificate: Option<Arc<Certificate>>) -> anyhow::Result<()> {
+async fn run(
+    config: &Config,
+    opened: &Opened,
+    certificate: Option<Arc<Certificate>>,
+    collector: Option<Collector>,
+) -> anyhow::Result<()> {
     let metrics = measures::with_buckets(PrometheusBuilder::new())
         .and_then(PrometheusBuilder::install_recorder)
         .context("preparing metrics")?;
@@ -119,6 +126,7 @@ async fn run(config: &Config, opened: &Opened, certificate: Option<Arc<Certifica
         }
     });
     let engine = opened.engine(config)?;
+    let traces = collector.as_ref().map(Traces::start).transpose()?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let serving = web::serve(engine.clone(), metrics, &config.http()?, certificate.as_ref())?;
@@ -154,5 +162,8 @@ async fn run(config: &Config, opened: &Opened, certificate: Option<Arc<Certifica
     workers.await.context("the workers' task")?;
     pruning.await.context("the pruning's task")?;
     upkeep.await.context("the upkeep's task")?;
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     Ok(())
 }
