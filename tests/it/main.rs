@@ -82,6 +82,7 @@ mod tenants;
 mod tls;
 mod tokens;
 mod told;
+mod traces;
 mod turns;
 mod versions;
 mod waiting;

@@ -11,7 +11,7 @@ use super::stack::{ANN, Stack, eventually};
 use super::world::odoo_time;
 
 /// Returns the address for metrics, which the process logs.
-async fn admin_url(log: &Log) -> String {
+pub async fn admin_url(log: &Log) -> String {
     eventually("the address for metrics", async || {
         let log = log.lock().expect("the log");
         log.iter().find_map(|line| {
@@ -23,7 +23,7 @@ async fn admin_url(log: &Log) -> String {
     .await
 }
 
-async fn metrics(url: &str) -> String {
+pub async fn metrics(url: &str) -> String {
     let answer = reqwest::get(format!("{url}/metrics")).await.expect("an answer");
     answer.text().await.expect("text")
 }

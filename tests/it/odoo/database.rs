@@ -66,6 +66,8 @@ pub struct Odoo {
     pub savers: Vec<Value>,
     /// The lowest and the latest version of the exchange that it announces.
     pub versions: Option<(i32, i32)>,
+    /// The header `traceparent` of its calls.
+    pub trace: Option<String>,
 }
 
 impl Odoo {
@@ -110,6 +112,7 @@ impl Odoo {
             was_gone: BTreeSet::new(),
             savers: Vec::new(),
             versions: Some((1, 1)),
+            trace: None,
         };
         odoo.redeem_code(service, code).await;
         // Tests cause in a minute what people cause in a day.
@@ -166,6 +169,9 @@ impl Odoo {
             request = request
                 .header("X-Bridge-Api", api)
                 .header("X-Bridge-Api-Lowest", lowest);
+        }
+        if let Some(trace) = &self.trace {
+            request = request.header("traceparent", trace);
         }
         let response = request
             .json(&body)
