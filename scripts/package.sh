@@ -58,9 +58,8 @@ outlook-bridge ($VERSION-$REVISION) stable; urgency=medium
 TEXT
 }
 
-# Writes what the program says about itself for `man` and for shells, if it does so.
+# Writes what the program says about itself for `man` and for shells.
 manual() { # manual FOLDER
-  "$PROGRAM" help manual >/dev/null 2>&1 || return 0
   mkdir -p "$1/man/man1" "$1/bash-completion/completions" "$1/zsh/vendor-completions" "$1/fish/vendor_completions.d"
   "$PROGRAM" manual "$1/man/man1"
   "$PROGRAM" completions bash >"$1/bash-completion/completions/outlook-bridge"
