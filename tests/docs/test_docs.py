@@ -109,6 +109,21 @@ def test_tables_and_lists_are_shown_as_such_on_the_site(document: Path):
         before = line
 
 
+@each_document
+def test_what_belongs_to_a_list_and_titles_of_code_are_shown_as_such_on_the_site(document: Path):
+    """The site's Markdown wants four spaces before what belongs to an entry, and a title by its name."""
+    text = re.sub(
+        r"^```.*?^```\s*$", lambda block: "\n" * block[0].count("\n"), document.read_text(), flags=re.M | re.S
+    )
+    before = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        is_block = re.match(r" {1,3}(?:```|\||[*-] |\d+\. )", line) or (not before and re.match(r" {1,3}\S", line))
+        assert not is_block, f"{document.name}:{number} needs four spaces before it"
+        before = line.strip()
+    for opening in re.findall(r"^ *```+(.+)$", document.read_text(), re.MULTILINE):
+        assert re.fullmatch(r'\w+(?: title="[^"]+")?', opening), f"{document.name}: ```{opening}"
+
+
 def test_the_site_has_each_page_and_no_other():
     config = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]
     listed = list(nav(config["nav"]))

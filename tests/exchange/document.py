@@ -47,7 +47,7 @@ class Document:
     def examples(self) -> list[Example]:
         found = []
         for section, text in self.sections.items():
-            blocks = re.finditer(r"^```json(?: (\w+))?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+            blocks = re.finditer(r'^```json(?: title="(\w+)")?\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
             found.extend(Example(block[1], section, read_values(block[2])) for block in blocks)
         return found
 
