@@ -17,11 +17,12 @@ retry() {
 
 has_package() { [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ]; }
 
-# Prints a Python that Odoo 19 supports: the first of the usual names that is 3.10 to 3.13.
+# Prints a Python that Odoo 19 and the pinned packages support: the first of the usual names that is
+# 3.11 to 3.13.
 find_python() {
   local candidate
   for candidate in python3.11 python3 /usr/bin/python3 python3.12 python3.13; do
-    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
       command -v "$candidate"
       return
     fi
@@ -79,7 +80,7 @@ install_pinned() {
 make_venv() {
   local python
   if ! "$VENV_DIR/bin/python" -c '' 2>/dev/null; then
-    python=$(find_python) || fail "no Python between 3.10 and 3.13 with the venv module was found"
+    python=$(find_python) || fail "no Python between 3.11 and 3.13 with the venv module was found"
     rm -rf "$VENV_DIR"
     "$python" -m venv "$VENV_DIR"
   fi
