@@ -40,6 +40,12 @@ def version() -> str:
     return tomllib.loads((paths.PROJECT_ROOT / "Cargo.toml").read_text())["package"]["version"]
 
 
+def addon_version() -> str:
+    manifest = (paths.ADDONS_DIR / paths.ADDON / "__manifest__.py").read_text()
+    (found,) = re.findall(r'^ *"version": "(.*)",$', manifest, re.MULTILINE)
+    return found
+
+
 @pytest.fixture(scope="module")
 def settings() -> str:
     return run(PACKAGING / "settings.sh", DEFAULTS)
@@ -53,6 +59,18 @@ def compose() -> dict[str, Any]:
 def test_scripts_pass_shellcheck():
     assert len(scripts()) >= 8
     run(VENV / "shellcheck", "--external-sources", "--source-path=SCRIPTDIR/..", *scripts())
+
+
+def test_the_documents_are_of_this_version():
+    """What packaging/README.md has set for a release."""
+    service, addon = re.escape(version()), re.escape(addon_version())
+    for document, line in (
+        ("CHANGELOG.md", rf"## \[{service}\] - \d{{4}}-\d\d-\d\d"),
+        ("README.md", rf"Version {service}\b.*"),
+        ("docs/operations.md", rf"\| {service} \(this version\) \| \d+ \| {addon}, .*"),
+    ):
+        text = (paths.PROJECT_ROOT / document).read_text()
+        assert re.search(rf"^{line}$", text, re.MULTILINE), f"{document} does not name this version"
 
 
 # The settings
