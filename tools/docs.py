@@ -28,6 +28,13 @@ def without_code(text: str) -> str:
     return CODE.sub(lambda found: "\n" * found[0].count("\n"), text)
 
 
+def blocks(text: str, *languages: str) -> Iterator[str]:
+    """Yields the blocks of code in one of these languages."""
+    for _, language, block in re.findall(r"^( *)```+ *(\w*)[^\n]*\n(.*?)^\1```+\s*$", text, re.MULTILINE | re.DOTALL):
+        if language in languages:
+            yield block
+
+
 def links(page: Path) -> Iterator[tuple[str, Path, str]]:
     """Yields each link of a page to this repository: as it is written, its file, and its anchor."""
     for link in LINK.findall(without_code(page.read_text())):

@@ -41,17 +41,10 @@ OTHER_VARIABLES = {"OUTLOOK_BRIDGE_CACHE", "OUTLOOK_BRIDGE_CONFIG"}
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
 
 
-def blocks(text: str, *languages: str) -> Iterator[str]:
-    """Yields the blocks of code in one of these languages."""
-    for language, block in re.findall(r"^```+ *(\w*)[^\n]*\n(.*?)^```+\s*$", text, re.MULTILINE | re.DOTALL):
-        if language in languages:
-            yield block
-
-
 def code(text: str) -> str:
     """Returns all blocks of shell commands, and what is between backticks elsewhere."""
     outside = re.sub(r"^```.*?^```\s*$", "", text, flags=re.MULTILINE | re.DOTALL)
-    return "\n".join([*blocks(text, "sh", "bash"), *re.findall(r"`([^`]+)`", outside)])
+    return "\n".join([*docs.blocks(text, "sh", "bash"), *re.findall(r"`([^`]+)`", outside)])
 
 
 def anchors(page: Path) -> set[str]:
@@ -151,14 +144,14 @@ def test_each_setting_exists():
             for name in re.findall(r"\bOUTLOOK_BRIDGE_[A-Z_]+\b", text)
             if name not in OTHER_VARIABLES
         }
-        for block in blocks(text, "toml"):
+        for block in docs.blocks(text, "toml"):
             named |= set(re.findall(r"^(?:# )?(\w+) = ", block, re.MULTILINE))
         assert named <= known, f"{document.name}: {named - known}"
 
 
 @each_document
 def test_shell_commands_can_be_read_by_a_shell(document: Path):
-    for block in blocks(document.read_text(), "sh", "bash"):
+    for block in docs.blocks(document.read_text(), "sh", "bash"):
         # <words> stand for what the reader knows.
         script = re.sub(r"<[a-z][^<>\n]*>", "word", block)
         read = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
@@ -167,7 +160,7 @@ def test_shell_commands_can_be_read_by_a_shell(document: Path):
 
 @each_document
 def test_blocks_of_settings_can_be_read(document: Path):
-    for block in blocks(document.read_text(), "toml"):
+    for block in docs.blocks(document.read_text(), "toml"):
         tomllib.loads(block)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tools import docs
 from tools.stack import paths
 
 PACKAGING = paths.PROJECT_ROOT / "packaging"
@@ -107,6 +108,17 @@ def test_systemd_understands_the_unit(tmp_path: Path):
     assert run("systemd-analyze", "verify", "--man=no", unit) == ""
 
 
+def test_systemd_understands_the_drop_in_of_the_guide(tmp_path: Path):
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/usr/bin/outlook-bridge", shutil.which("true") or "/bin/true"))
+    (drop_in,) = docs.blocks((paths.PROJECT_ROOT / "docs/install/debian.md").read_text(), "ini")
+    file = tmp_path / f"{UNIT.name}.d/override.conf"
+    file.parent.mkdir()
+    for text, is_right in ((drop_in, True), (drop_in.replace("LoadCredential", "LoadCredentials"), False)):
+        file.write_text(text)
+        assert (run("systemd-analyze", "verify", "--man=no", unit) == "") == is_right
+
+
 def test_the_unit_is_as_closed_as_the_guide_says():
     guide = (paths.PROJECT_ROOT / "docs/install/debian.md").read_text()
     said = re.search(r"exposure level of \*\*(\d+\.\d)\*\*", guide)
@@ -160,6 +172,13 @@ def test_compose_names_only_settings_that_exist(compose: dict[str, Any]):
     assert "OUTLOOK_BRIDGE_LISTEN" in named
     assert named <= known
     assert set(compose["services"]["bridge"]["environment"]) <= known
+
+
+def test_the_guide_names_services_of_compose(compose: dict[str, Any]):
+    guide = (paths.PROJECT_ROOT / "docs/install/docker.md").read_text()
+    named = re.findall(r"docker compose (?:exec|restart) (\w+)", guide)
+    assert len(named) >= 4
+    assert set(named) <= set(compose["services"])
 
 
 def test_compose_and_image_agree_on_ports(compose: dict[str, Any]):
