@@ -25,6 +25,7 @@ KEY = "/etc/outlook-bridge/master.key"
 SETTINGS = "/etc/outlook-bridge/config.toml"
 DATA = "/var/lib/outlook-bridge"
 ANN = "ann@contoso.example"
+CODE = r"[A-Z0-9-]{29}"
 
 
 def use_free_ports(machine: Machine) -> tuple[int, int]:
@@ -137,6 +138,21 @@ def site(
     made.stop()
 
 
+def types_commands_as_root(machine: BootedMachine) -> None:
+    """Types commands as root beside the service, also without its settings, and while it is stopped.
+    Everything stays the service's own."""
+    made = machine.says(f"ls {DATA}")
+    for command in ("outlook-bridge enroll", "env --ignore-environment outlook-bridge --config /dev/null enroll"):
+        assert re.fullmatch(CODE, machine.says(command)), command
+        assert machine.says(f"find {DATA} /run/outlook-bridge ! -user outlook-bridge") == ""
+    machine.run("systemctl stop outlook-bridge")
+    stopped = machine.run("outlook-bridge enroll")
+    assert re.fullmatch(CODE, stopped.stdout.strip())
+    assert "The service is not running" in stopped.stderr
+    assert machine.says(f"find {DATA} ! -user outlook-bridge; ls {DATA}") == made
+    machine.run("systemctl start outlook-bridge")
+
+
 def test_the_guide_leads_to_the_first_event_and_back(site: Site, deb: Path, lower_deb: Path, run_dir: Path):
     machine = site.machine
     steps = Steps(run_dir / "steps.txt")
@@ -151,8 +167,12 @@ def test_the_guide_leads_to_the_first_event_and_back(site: Site, deb: Path, lowe
     assert machine.mode(f"{DATA}/postgres/data") == "outlook-bridge:outlook-bridge 700"
     # The master key is root's, and the service has no other one.
     assert machine.mode(KEY) == "root:root 600"
-    assert machine.says(f"ls {DATA}") == "postgres"
+    assert machine.says(f"ls {DATA}").split() == ["postgres", "running", "serve.lock"]
     assert machine.run(f"setpriv --reuid=outlook-bridge --clear-groups cat {KEY}", check=False).returncode != 0
+
+    types_commands_as_root(machine)
+    site.wait_until_ready()
+    steps.done("commands as root beside the service and while it is stopped; it starts again")
 
     site.sim.start()
     edited = machine.path(SETTINGS)
@@ -188,7 +208,7 @@ def test_the_guide_leads_to_the_first_event_and_back(site: Site, deb: Path, lowe
         outlook_bridge_agreed=True,
     )
     admin.execute("res.config.settings", "execute", [wizard])
-    assert "paired" in machine.says("outlook-bridge status")
+    assert re.search(r"^ install_odoo .* syncing ", machine.says("outlook-bridge status"), re.MULTILINE)
     steps.done("outlook-bridge enroll; paired in Odoo's settings")
 
     site.odoo.create_user("Ann Archer", ANN, "ann")
@@ -204,7 +224,7 @@ def test_the_guide_leads_to_the_first_event_and_back(site: Site, deb: Path, lowe
     assert machine.says("dpkg-query --show --showformat='${Version}' outlook-bridge").endswith("-1")
     assert machine.says(f"cat {KEY}") == key
     assert edited.read_text() == settings
-    assert ANN in machine.says("outlook-bridge status")
+    assert ANN in machine.says("outlook-bridge accounts")
     site.syncs("Upgraded")
     steps.done("upgraded, which restarts the service; events go on")
 
@@ -274,7 +294,9 @@ def test_the_archive_is_installed_as_the_guide_says(make_machine: Callable[..., 
     assert machine.mode(f"{DATA}/postgres/data") == "outlook-bridge:outlook-bridge 700"
 
 
-def test_a_database_of_the_machine_is_used_without_a_password(make_machine: Callable[..., Machine], deb: Path):
+def test_a_database_of_the_machine_is_used_without_a_password(
+    make_machine: Callable[..., Machine], deb: Path, packages: Path
+):
     machine = make_machine(kind=BootedMachine)
     assert isinstance(machine, BootedMachine)
     _, admin_port = use_free_ports(machine)
@@ -288,7 +310,11 @@ def test_a_database_of_the_machine_is_used_without_a_password(make_machine: Call
     commands = re.findall(r"^sudo (-u postgres .*)$", guide, re.MULTILINE)
     (address,) = re.findall(r'^(database_url = ".*")$', guide, re.MULTILINE)
     assert len(commands) == 2
+    (unzipping,) = re.findall(r"```sh\n(sudo apt install unzip\n.*?)```", guide, re.DOTALL)
     machine.run("apt-get -y install postgresql sudo")
+    machine.bring(only(packages, f"{paths.ADDON}-*.zip"))
+    machine.run(unzipping)
+    assert machine.path(f"/opt/odoo-addons/{paths.ADDON}/__manifest__.py").is_file()
     for command in commands:
         machine.run(f"sudo {command}")
     settings = machine.path(SETTINGS)
@@ -299,3 +325,14 @@ def test_a_database_of_the_machine_is_used_without_a_password(make_machine: Call
     tables = machine.says("sudo -u postgres psql --tuples-only --no-align --dbname=outlook-bridge --command='\\dt'")
     assert "|databases|" in tables
     assert "|accounts|" in tables
+
+    # The service alone gets the address. A command in a plain shell works on the same database.
+    settings.write_text(settings.read_text().replace(address, ""))
+    drop_in = machine.path("/etc/systemd/system/outlook-bridge.service.d/database.conf")
+    url = address.partition('"')[2].rstrip('"').replace("%", "%%")
+    drop_in.write_text(f"[Service]\nEnvironment=OUTLOOK_BRIDGE_DATABASE_URL={url}\n")
+    machine.run("systemctl daemon-reload; systemctl restart outlook-bridge")
+    eventually(lambda: is_ready(admin_port), 60, message="the service is ready")
+    assert re.fullmatch(CODE, machine.says("outlook-bridge enroll"))
+    psql = "sudo -u postgres psql --tuples-only --no-align --dbname=outlook-bridge"
+    assert machine.says(f"{psql} --command='SELECT count(*) FROM enrollments'") == "1"
