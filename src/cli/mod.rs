@@ -5,8 +5,6 @@ mod caller;
 mod commands;
 mod databases;
 mod doctor;
-#[cfg(test)]
-mod documents;
 mod journal;
 mod keys;
 mod mailboxes;

@@ -1,5 +1,5 @@
 """The documents say what there is: their links, anchors, settings, targets and shell commands.
-`src/cli/documents.rs` tries the commands of `outlook-bridge` in them."""
+`tests/it/documents.rs` runs the commands of `outlook-bridge` in them."""
 
 import re
 import subprocess

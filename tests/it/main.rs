@@ -23,6 +23,7 @@ mod departures;
 mod descriptions;
 mod doctor;
 mod doctor_command;
+mod documents;
 mod doors;
 mod embedded;
 mod endings;
