@@ -131,7 +131,7 @@ def test_the_image_serves_as_compose_runs_it(engine: Engine, server: postgres.Po
     assert engine.run("exec", "bridge", "id", "--user").stdout.strip() == "8470"
     code = engine.run("exec", "bridge", "outlook-bridge", "enroll").stdout.strip()
     assert len(code.replace("-", "")) >= 8
-    assert "no Odoo database" in engine.run("exec", "bridge", "outlook-bridge", "status").stdout
+    assert "No Odoo database" in engine.run("exec", "bridge", "outlook-bridge", "status").stdout
 
     # A service that does not end by itself is killed, and then has another exit code.
     engine.run("stop", "--time=60", "bridge")
