@@ -141,8 +141,8 @@ def steps() -> list[Step]:
         Step(
             "rust",
             "Rust tests",
-            # Most of them wait most of the time.
-            [*with_postgres, *["cargo", "test", "--workspace", "--locked", "--quiet", "--", "--test-threads=6"]],
+            # They wait often, and Odoo's tests run beside them.
+            [*with_postgres, *["cargo", "test", "--workspace", "--locked", "--quiet", "--", "--test-threads=4"]],
             contract | seed,
         ),
         Step("long", "fuzzing, an hour a target", [python, "-m", "tools.fuzz", os.environ.get("FUZZ_SECONDS", "3600")]),
