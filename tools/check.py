@@ -142,7 +142,7 @@ def steps() -> list[Step]:
             "rust",
             "Rust tests",
             # They wait often, and Odoo's tests run beside them.
-            [*with_postgres, *["cargo", "test", "--workspace", "--locked", "--quiet", "--", "--test-threads=4"]],
+            [*with_postgres, *["cargo", "test", "--workspace", "--locked", "--quiet", "--", "--test-threads=5"]],
             contract | seed,
         ),
         Step("long", "fuzzing, an hour a target", [python, "-m", "tools.fuzz", os.environ.get("FUZZ_SECONDS", "3600")]),
