@@ -114,7 +114,8 @@ def test_notifications_that_fail(site: Site):
         site.odoo_event(title)
     known = stack.sim.subscriptions()[0]
     forged = {"subscriptionId": known["id"], "clientState": "guessed", "changeType": "deleted"}
-    assert stack.sim.forge(known["notification_url"], forged) == [202], "a forger learns nothing"
+    # On a busy machine Odoo may not reach the service in time, and Microsoft is asked to come again (503).
+    eventually(lambda: stack.sim.forge(known["notification_url"], forged) == [202], message="a forger learns nothing")
     for title in titles:
         site.odoo_event(title)
 
