@@ -82,10 +82,9 @@ async fn metrics_are_there_from_the_start_and_count() {
     let mut odoo = Odoo::pair_with(&process, process.enroll(&stack).await).await;
     odoo.connect(&stack, &process, 7).await.expect("connected");
     let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
-    let counted = |text: &str, name: &str, value: &str| {
-        let measure = ALL.iter().find(|measure| measure.name == name).expect("known");
-        count(text, measure, value).unwrap_or_default() > 0.0
-    };
+    let by_name = |name: &str| ALL.iter().find(|measure| measure.name == name).expect("known");
+    let counted =
+        |text: &str, name: &str, value: &str| count(text, by_name(name), value).unwrap_or_default() > 0.0;
     // A save is counted as such only if its mailbox is not being worked just then.
     let mut made = 0;
     eventually("everything is counted", async || {
@@ -94,6 +93,9 @@ async fn metrics_are_there_from_the_start_and_count() {
         odoo.sync(&process).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         let text = metrics(&url).await;
+        let saves = by_name("outlook_bridge_save_to_microsoft_seconds");
+        let told = count(&text, saves, "").unwrap_or_default();
+        assert!(told <= f64::from(made), "{told} of {made} saves: {text}");
         let mut missing = vec![
             ("outlook_bridge_calls_total", "ok"),
             ("outlook_bridge_microsoft_answers_total", "ok"),
