@@ -71,17 +71,17 @@ pub struct Found {
     /// The key file beside the configuration file, which systemd hands over to the service as a
     /// credential, and which only root may read.
     pub spare_key: Option<(PathBuf, SecretString)>,
-    /// The database of the service that runs with this data directory.
-    pub running: Option<RunningDatabase>,
+    /// The database that the service with this data directory works on, or worked on last.
+    pub service: Option<ServiceDatabase>,
 }
 
-/// The database of a running service.
+/// The database of a service.
 #[derive(Debug)]
-pub struct RunningDatabase {
+pub struct ServiceDatabase {
     /// See [`crate::store::content::identity`].
     pub identity: String,
-    /// The service, in words: its process, user and start.
-    pub service: String,
+    /// The service, in words: its process, user and start. None if it is stopped.
+    pub running: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

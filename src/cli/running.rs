@@ -16,6 +16,8 @@ use crate::store::owner;
 
 /// The folder of these files, in the data directory and in systemd's runtime directory.
 pub const FOLDER: &str = "running";
+/// The file in the data directory that says which database the service worked on last.
+const LAST_DATABASE: &str = "last-database";
 /// Where the packaged unit's runtime directory is.
 pub const RUNTIME: &str = "/run/outlook-bridge";
 /// No such file is longer.
@@ -135,6 +137,44 @@ fn write(running: &Running, name: &str, folder: &Path) -> anyhow::Result<(PathBu
         return Err(error).with_context(writing);
     }
     Ok((path, file))
+}
+
+/// Says in the data directory which database the service works on, also for when it is stopped. A
+/// folder that does not exist, or that is not writable, is left out.
+pub fn remember_database(data_dir: &Path, identity: &str) {
+    if !data_dir.is_dir() || last_database(data_dir).as_deref() == Some(identity) {
+        return;
+    }
+    let path = data_dir.join(LAST_DATABASE);
+    let hidden = data_dir.join(format!(".{LAST_DATABASE}"));
+    let written =
+        std::fs::write(&hidden, format!("{identity}\n")).and_then(|()| std::fs::rename(&hidden, &path));
+    if let Err(error) = written {
+        tracing::warn!(
+            %error,
+            "commands may not know this service's database while it is stopped, as it cannot write {}",
+            path.display()
+        );
+    }
+}
+
+/// Forgets it, as the private Postgres becomes another one.
+///
+/// # Errors
+/// When the file cannot be removed.
+pub fn forget_database(data_dir: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(data_dir.join(LAST_DATABASE)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the database that the service with this data directory worked on last, if that is known.
+pub fn last_database(data_dir: &Path) -> Option<String> {
+    let mut text = String::new();
+    let (file, _) = open(&data_dir.join(LAST_DATABASE)).ok()?;
+    file.take(LONGEST).read_to_string(&mut text).ok()?;
+    Some(text.trim().to_owned()).filter(|identity| !identity.is_empty())
 }
 
 /// Removes what processes have left that were killed.

@@ -99,6 +99,9 @@ async fn announce(config: &Config, engine: &Engine) -> anyhow::Result<Announced>
         private_postgres: config.database_url.is_none(),
         database: content::identity(&mut conn).await,
     };
+    if let Some(identity) = &running.database {
+        running::remember_database(&config.data_dir, identity);
+    }
     let runtime = std::env::var("RUNTIME_DIRECTORY").unwrap_or_default();
     let runtime = runtime
         .split(':')

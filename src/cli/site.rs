@@ -12,7 +12,7 @@ use secrecy::SecretString;
 
 use super::caller::{Caller, retyped};
 use super::running::{self, Found};
-use crate::config::{Config, DEFAULT_FILE, RunningDatabase};
+use crate::config::{Config, DEFAULT_FILE, ServiceDatabase};
 use crate::store::owner;
 
 /// The key file beside the configuration file.
@@ -135,11 +135,13 @@ impl Site {
         spare_key: Option<(PathBuf, SecretString)>,
     ) -> Self {
         config.found.spare_key = spare_key;
-        config.found.running = running.as_ref().and_then(|found| {
-            Some(RunningDatabase {
-                identity: found.running.database.clone()?,
-                service: found.words(),
-            })
+        let identity = match &running {
+            Some(found) => found.running.database.clone(),
+            None => running::last_database(&config.data_dir),
+        };
+        config.found.service = identity.map(|identity| ServiceDatabase {
+            identity,
+            running: running.as_ref().map(Found::words),
         });
         Self {
             config,

@@ -50,7 +50,7 @@ pub enum Newer {
 /// the right one, nothing is changed.
 async fn prepare(config: &Config, store: &Store, purpose: Purpose) -> anyhow::Result<Sealer> {
     let mut conn = store.get().await?;
-    check_identity(config, &mut conn).await?;
+    check_identity(config, &mut conn, purpose).await?;
     check_content(&content::of(&mut conn).await?, purpose)?;
     if purpose == Purpose::Restore {
         return Ok(master_key::own(config, &mut conn).await?.sealer);
@@ -80,19 +80,28 @@ async fn prepare(config: &Config, store: &Store, purpose: Purpose) -> anyhow::Re
     Ok(sealer)
 }
 
-/// Checks that a command works on the database of the running service.
-async fn check_identity(config: &Config, conn: &mut Connection) -> anyhow::Result<()> {
-    let (Some(running), Some(identity)) = (&config.found.running, content::identity(conn).await) else {
+/// Checks that a command works on the database of the service.
+async fn check_identity(config: &Config, conn: &mut Connection, purpose: Purpose) -> anyhow::Result<()> {
+    let (Some(service), Some(identity)) = (&config.found.service, content::identity(conn).await) else {
         return Ok(());
     };
-    ensure!(
-        running.identity == identity,
-        "these settings lead to another database than the one that the running service works on ({}). Nothing was done. Leave out \
-         --config and OUTLOOK_BRIDGE_… to work on the service's own database. If the settings were changed since its start, restart \
-         it. If they are those of another service, give that one a data_dir of its own",
-        running.service
-    );
-    Ok(())
+    if service.identity == identity {
+        return Ok(());
+    }
+    match &service.running {
+        Some(words) => bail!(
+            "these settings lead to another database than the one that the running service works on ({words}). Nothing was done. Leave \
+             out --config and OUTLOOK_BRIDGE_… to work on the service's own database. If the settings were changed since its start, \
+             restart it. If they are those of another service, give that one a data_dir of its own"
+        ),
+        // A backup may be restored into a new database before the service is started on it.
+        None if purpose == Purpose::Use => bail!(
+            "these settings lead to another database than the one that the service worked on last, and it does not run now, so that \
+             its own settings cannot be found. Nothing was done. Start it and type the command again: systemctl start outlook-bridge. \
+             It may have a database_url in its unit that is not in the configuration file"
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Checks that the database is this service's, and that this program knows its schema.

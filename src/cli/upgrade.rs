@@ -8,9 +8,9 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use diesel_async::SimpleAsyncConnection;
 
-use super::output;
 use super::site::Site;
 use super::start::{Opened, Purpose};
+use super::{output, running};
 use crate::store::content;
 use crate::store::dump::Tools;
 use crate::store::embedded::{Embedded, upgrade};
@@ -47,7 +47,9 @@ impl Wanted {
             site.must_be_stopped()?;
         }
         let data_dir = &site.config.data_dir;
+        let forget = || running::forget_database(data_dir).context("forgetting which Postgres was used");
         if self.back {
+            forget()?;
             let undone = upgrade::take_back(data_dir)?;
             return output::line(&format!(
                 "the old cluster is used again, and the one that was used since is kept in {}. Start the service. For Odoo it is as \
@@ -60,6 +62,9 @@ impl Wanted {
             return output::line(&format!("{} old cluster(s) deleted", deleted.len()));
         }
         let opened = Opened::open_for(&site.config, Purpose::Use).await?;
+        if !self.rehearse {
+            forget()?;
+        }
         let done = self.move_from(&opened).await;
         // Does nothing after the old cluster was stopped and put aside.
         opened.close().await;

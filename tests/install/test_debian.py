@@ -167,7 +167,7 @@ def test_the_guide_leads_to_the_first_event_and_back(site: Site, deb: Path, lowe
     assert machine.mode(f"{DATA}/postgres/data") == "outlook-bridge:outlook-bridge 700"
     # The master key is root's, and the service has no other one.
     assert machine.mode(KEY) == "root:root 600"
-    assert machine.says(f"ls {DATA}").split() == ["postgres", "running", "serve.lock"]
+    assert machine.says(f"ls {DATA}").split() == ["last-database", "postgres", "running", "serve.lock"]
     assert machine.run(f"setpriv --reuid=outlook-bridge --clear-groups cat {KEY}", check=False).returncode != 0
 
     types_commands_as_root(machine)

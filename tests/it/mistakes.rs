@@ -89,6 +89,26 @@ async fn a_shell_without_the_units_settings_acts_on_the_services_database() {
     assert_eq!(database.count("enrollments").await, 1);
 }
 
+/// The address came into the unit after a first start had made a private Postgres.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_service_is_stopped_no_other_database_is_taken_for_its_own() {
+    let machine = Machine::new();
+    machine.serve().await.stop().await;
+    machine.prints(&["enroll"]).await;
+    let database = OwnDatabase::new().await;
+    let mut unit = machine.unit();
+    unit.env("OUTLOOK_BRIDGE_DATABASE_URL", &database.url);
+    Process::spawn(unit, &Log::default()).await.stop().await;
+    refused(
+        &machine.types(&["enroll"]).await,
+        "another database than the one that the service worked on last",
+    );
+    assert_eq!(database.count("enrollments").await, 0);
+    // The service's start says which one it is from now on.
+    machine.serve().await.stop().await;
+    machine.prints(&["enroll"]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_make_neither_a_data_directory_nor_a_key() {
     let machine = Machine::new();
