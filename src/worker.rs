@@ -59,6 +59,7 @@ pub async fn work(engine: Engine, stop: CancellationToken) {
     let mut runs = JoinSet::new();
     let mut others = Others::default();
     let places = Free::of(&engine.settings);
+    let pause = pause(&engine.settings);
     loop {
         let claimed = async {
             others.free_dead(&engine).await?;
@@ -87,10 +88,17 @@ pub async fn work(engine: Engine, stop: CancellationToken) {
                 () = engine.work.notified() => break,
                 // The end of a run makes a place, which matters if there was none for another mailbox.
                 Some(_) = runs.join_next(), if !runs.is_empty() => if may_be_more { break },
-                () = sleep(LOOK_AROUND) => break,
+                () = sleep(pause) => break,
             }
         }
     }
+}
+
+/// Returns how long to wait for a notification before looking for due mailboxes: not longer than
+/// mailboxes rest.
+fn pause(settings: &Settings) -> Duration {
+    let rest = settings.poll_interval.to_std().unwrap_or_default();
+    rest.clamp(Duration::from_millis(100), LOOK_AROUND)
 }
 
 /// The places of this process that are free.
