@@ -208,6 +208,10 @@ class Simulator:
             return self._violations
         return self._violations + self._ask("GET", "contract")["violations"]
 
+    def add_person(self, address: str, name: str) -> None:
+        """Adds a person with a mailbox to the directory."""
+        self._ask("POST", "people", {"address": address, "name": name})
+
     def change_person(self, address: str, **values: Any) -> None:
         """Changes a person in the directory: `aliases`, `name` ..."""
         self._ask("PATCH", f"people/{quote(address)}", values)
