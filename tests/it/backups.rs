@@ -12,7 +12,8 @@ use outlook_bridge::store::{accounts, databases, registrations};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::machine::{KEY, Machine, OTHER_KEY, OwnDatabase, refused, text};
+use super::machine::{KEY, Machine, OTHER_KEY, refused, text};
+use super::own_database::OwnDatabase;
 use super::stack::CLIENT_SECRET;
 use super::world::{World, odoo_time, world};
 

@@ -4,6 +4,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use outlook_bridge::store::Store;
 
 use super::odoo::Odoo;
+use super::own_database::OwnDatabase;
 use super::stack::{ANN, BEN, Stack};
 use super::world::{World, odoo_time};
 
@@ -34,10 +35,10 @@ async fn nothing_needs_a_second_connection_while_it_holds_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_that_start_at_once_migrate_one_after_the_other() {
-    let stack = Stack::start().await;
+    let database = OwnDatabase::new().await;
     let starts: Vec<_> = (0..4)
         .map(|_| {
-            let store = Store::new(&stack.database_url, 2).expect("a pool");
+            let store = Store::new(&database.url, 2).expect("a pool");
             tokio::spawn(async move { store.migrate().await })
         })
         .collect();
@@ -48,14 +49,14 @@ async fn processes_that_start_at_once_migrate_one_after_the_other() {
     }
     assert_eq!(ran.len(), 1, "one of them has migrated");
     // The lock is released.
-    let mut conn = AsyncPgConnection::establish(&stack.database_url)
+    let mut conn = AsyncPgConnection::establish(&database.url)
         .await
         .expect("Postgres answers");
     diesel::sql_query("DROP TABLE __diesel_schema_migrations CASCADE")
         .execute(&mut conn)
         .await
         .expect("forgotten");
-    let store = Store::new(&stack.database_url, 1).expect("a pool");
+    let store = Store::new(&database.url, 1).expect("a pool");
     let error = store.migrate().await.expect_err("there is a schema already");
     assert!(format!("{error:#}").starts_with("migrating: "), "{error:#}");
     // The one that failed has released the lock, too.

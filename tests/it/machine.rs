@@ -8,12 +8,10 @@ use std::process::Output;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use nix::unistd::{Gid, Uid, User};
 use tokio::process::Command;
 
 use super::convergence::service::{Log, Process};
-use super::stack::with_database;
 
 pub const KEY: &str = "1111111111111111111111111111111111111111111111111111111111111111";
 pub const OTHER_KEY: &str = "2222222222222222222222222222222222222222222222222222222222222222";
@@ -250,48 +248,4 @@ pub fn refused(output: &Output, words: &str) {
     assert!(!output.status.success(), "{output:?}");
     assert!(told.contains(words), "not “{words}”: {told}");
     assert!(output.stdout.is_empty(), "{output:?}");
-}
-
-/// A database of the tests' Postgres.
-pub struct OwnDatabase {
-    pub url: String,
-}
-
-impl OwnDatabase {
-    pub async fn new() -> Self {
-        let admin =
-            std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL: run the tests with 'make test'");
-        let name = format!("it_{}", uuid::Uuid::new_v4().simple());
-        let mut conn = AsyncPgConnection::establish(&admin).await.expect("Postgres");
-        let create = diesel::sql_query(format!("CREATE DATABASE {name}"));
-        create.execute(&mut conn).await.expect("a database");
-        Self {
-            url: with_database(&admin, &name),
-        }
-    }
-
-    pub async fn run(&self, statements: &str) {
-        let mut conn = AsyncPgConnection::establish(&self.url).await.expect("Postgres");
-        conn.batch_execute(statements).await.expect("carried out");
-    }
-
-    /// Counts the rows that a condition finds.
-    pub async fn count(&self, from_where: &str) -> i64 {
-        #[derive(diesel::QueryableByName)]
-        struct Count {
-            #[diesel(sql_type = diesel::sql_types::BigInt)]
-            count: i64,
-        }
-        let mut conn = AsyncPgConnection::establish(&self.url).await.expect("Postgres");
-        let asked = diesel::sql_query(format!("SELECT count(*) AS count FROM {from_where}"));
-        asked
-            .get_result::<Count>(&mut conn)
-            .await
-            .expect("a number")
-            .count
-    }
-
-    pub async fn tables(&self) -> i64 {
-        self.count("pg_tables WHERE schemaname = 'public'").await
-    }
 }

@@ -58,6 +58,7 @@ mod odoo;
 mod online_meetings;
 mod organizers;
 mod outages;
+mod own_database;
 mod pairing;
 mod people;
 mod progress;

@@ -5,7 +5,8 @@ use std::os::unix::fs::chown;
 use nix::unistd::Uid;
 
 use super::convergence::service::{Log, Process};
-use super::machine::{KEY, Machine, OTHER_KEY, OwnDatabase, refused, text};
+use super::machine::{KEY, Machine, OTHER_KEY, refused, text};
+use super::own_database::OwnDatabase;
 
 /// An unrelated user.
 const NOBODY: u32 = 65_534;

@@ -22,7 +22,10 @@ use outlook_bridge::worker;
 use outlook_bridge::worker::{listen, pruning};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+
+use super::own_database::OwnDatabase;
 
 pub const CLIENT_ID: &str = "11111111-2222-3333-4444-555555555555";
 pub const CLIENT_SECRET: &str = "demo~client-secret~for~graph-sim";
@@ -92,24 +95,30 @@ impl Drop for Kept {
     }
 }
 
+/// The database with the service's schema of which the stacks' are copies: to migrate each would
+/// take longer than many a test.
+static TEMPLATE: OnceCell<OwnDatabase> = OnceCell::const_new();
+
+async fn template() -> &'static OwnDatabase {
+    TEMPLATE
+        .get_or_init(|| async {
+            let empty = OwnDatabase::new().await;
+            let store = Store::new(&empty.url, 1).expect("a pool");
+            store.migrate().await.expect("the schema");
+            empty
+        })
+        .await
+}
+
 impl Stack {
-    /// Makes a new empty database, and a simulator with the demo's people and no events.
+    /// Makes a new database with the service's schema, and a simulator with the demo's people and no events.
     pub async fn start() -> Self {
         Self::start_with(graph_sim::LOG_LENGTH).await
     }
 
     /// Starts with a simulator whose log keeps so many requests.
     pub async fn start_with(log_length: usize) -> Self {
-        let admin_url = std::env::var("TEST_DATABASE_URL")
-            .expect("TEST_DATABASE_URL must name a throw-away Postgres: run the tests with 'make test'");
-        let name = format!("it_{}", uuid::Uuid::new_v4().simple());
-        let mut conn = AsyncPgConnection::establish(&admin_url)
-            .await
-            .expect("Postgres answers");
-        diesel::sql_query(format!("CREATE DATABASE {name}"))
-            .execute(&mut conn)
-            .await
-            .expect("a new database");
+        let database = OwnDatabase::copy_of(template().await).await;
         let options = Options {
             redirect_uris: vec![format!("{ODOO_URL}/microsoft_account/authentication")],
             schema: graph_sim::contract::schema_for_tests(Path::new(env!("CARGO_MANIFEST_DIR"))),
@@ -118,7 +127,7 @@ impl Stack {
         };
         let sim = graph_sim::start(options).await.expect("the simulator starts");
         let mut stack = Self {
-            database_url: with_database(&admin_url, &name),
+            database_url: database.url,
             _contract: Kept(sim.sim.clone()),
             sim,
             http: reqwest::Client::new(),
@@ -305,17 +314,6 @@ impl Stack {
 pub fn id_of(event: &Value) -> String {
     let id = event["id"].as_str().expect("an id");
     url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
-}
-
-pub fn with_database(url: &str, name: &str) -> String {
-    let (head, query) = url
-        .split_once('?')
-        .map_or((url, None), |(head, query)| (head, Some(query)));
-    let base = head.rsplit_once('/').expect("a URL with a database").0;
-    query.map_or_else(
-        || format!("{base}/{name}"),
-        |query| format!("{base}/{name}?{query}"),
-    )
 }
 
 /// Returns a pairing code, as the command prints it.
