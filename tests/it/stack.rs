@@ -184,7 +184,7 @@ impl Stack {
 
     /// Starts a service with this many connections to the database.
     pub async fn serve_with(&self, connections: usize) -> Service {
-        let poll_interval = TimeDelta::milliseconds(300);
+        let poll_interval = TimeDelta::seconds(1);
         self.serve_by(&self.sim.url(), connections, poll_interval).await
     }
 

@@ -1,5 +1,7 @@
 //! A stack with Ann connected, with which most tests begin.
 
+use outlook_bridge::store::leases::{self, Urgency};
+use outlook_bridge::store::{accounts, databases, outbox};
 use serde_json::{Value, json};
 
 use super::odoo::Odoo;
@@ -44,16 +46,12 @@ impl World {
         for _ in 0..2 {
             self.odoo.sync(&self.service).await;
             let since = chrono::Utc::now();
+            self.poll_now().await;
             eventually("every mailbox was worked", async || {
                 let mut conn = self.service.engine.store.get().await.ok()?;
-                for database in outlook_bridge::store::databases::all(&mut conn).await.ok()? {
-                    for account in outlook_bridge::store::accounts::of_database(&mut conn, database.id)
-                        .await
-                        .ok()?
-                    {
-                        let owed = outlook_bridge::store::outbox::outlook_owed(&mut conn, account.id)
-                            .await
-                            .ok()?;
+                for database in databases::all(&mut conn).await.ok()? {
+                    for account in accounts::of_database(&mut conn, database.id).await.ok()? {
+                        let owed = outbox::outlook_owed(&mut conn, account.id).await.ok()?;
                         if account.is_active()
                             && (owed > 0 || account.last_sync_at.is_none_or(|at| at < since))
                         {
@@ -68,15 +66,33 @@ impl World {
         }
     }
 
+    /// Lets no mailbox wait for its next poll, save after a failure.
+    async fn poll_now(&self) {
+        let engine = &self.service.engine;
+        let mut conn = engine.store.get().await.expect("a connection");
+        let mut ids = Vec::new();
+        for database in databases::all(&mut conn).await.expect("the databases") {
+            let all = accounts::of_database(&mut conn, database.id).await;
+            let rested = all
+                .expect("the accounts")
+                .into_iter()
+                .filter(|one| one.failures == 0);
+            ids.extend(rested.map(|one| one.id));
+        }
+        let woken = leases::wake(&mut conn, ids, Urgency::Poll).await;
+        woken.expect("the mailboxes are due");
+        engine.work.notify_one();
+    }
+
     /// Waits for two runs of a user's mailbox: the second one began after this call.
     pub async fn worked(&self, user: i32) {
         for _ in 0..2 {
             let since = chrono::Utc::now();
+            self.poll_now().await;
             eventually("the mailbox was worked", async || {
                 let mut conn = self.service.engine.store.get().await.ok()?;
-                let databases = outlook_bridge::store::databases::all(&mut conn).await.ok()?;
-                let account =
-                    outlook_bridge::store::accounts::of_user(&mut conn, databases.first()?.id, user).await;
+                let databases = databases::all(&mut conn).await.ok()?;
+                let account = accounts::of_user(&mut conn, databases.first()?.id, user).await;
                 account
                     .ok()??
                     .last_sync_at
