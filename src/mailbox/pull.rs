@@ -41,7 +41,7 @@ use crate::store::accounts::{self, Account};
 use crate::store::addresses::Mailbox;
 use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Level, Line};
-use crate::store::meetings::{self, Copy, Identities};
+use crate::store::meetings::{self, Copy, Identities, Meeting};
 use crate::store::people::Person;
 use crate::store::reason::{Reason, Words};
 use crate::store::stubs;
@@ -1064,9 +1064,15 @@ impl Page<'_> {
         if !is_own
             && let Some(organizer) = &state.master.organizer
             && let Some(organizer) = self.people.account_of_address(&organizer.address)
-            && (self.unit.is_creating(organizer.id) || self.is_being_rebaselined(organizer))
         {
-            return Ok(FoundMeeting::Postponed);
+            if self.unit.is_creating(organizer.id) || self.is_being_rebaselined(organizer) {
+                return Ok(FoundMeeting::Postponed);
+            }
+            let stuck = self.unit.stuck_creations(organizer.id, &state.master.title);
+            if let Some(id) = first_at_times_of(state, &stuck)? {
+                self.unit.get(id)?.meeting.ical_uid = Some(uid.to_owned());
+                return Ok(FoundMeeting::Meeting(id));
+            }
         }
         let before = self.account.ignore_before;
         if before.is_some_and(|before| event.created_date_time.is_some_and(|created| created < before)) {
@@ -1082,19 +1088,9 @@ impl Page<'_> {
     /// Finds an event that the user has in both calendars and that was never linked: same title,
     /// same time.
     fn match_by_content(&self, state: &Document) -> anyhow::Result<Option<i64>> {
-        let nobody = Mailboxes::new();
         let title = &state.master.title;
-        for meeting in self.unit.unlinked_with_title(self.account.odoo_user_id, title) {
-            let same_time = meeting
-                .record()?
-                .filter(Record::active)
-                .and_then(|record| record.document(&nobody).ok().flatten())
-                .is_some_and(|odoo| odoo.same_times(state));
-            if same_time {
-                return Ok(Some(meeting.id));
-            }
-        }
-        Ok(None)
+        let unlinked = self.unit.unlinked_with_title(self.account.odoo_user_id, title);
+        first_at_times_of(state, &unlinked)
     }
 }
 
@@ -1180,4 +1176,19 @@ async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects
         }
     }
     Ok(effects)
+}
+
+/// Returns the first of some meetings whose active record in Odoo has the times of an event.
+fn first_at_times_of(event: &Document, meetings: &[&Meeting]) -> anyhow::Result<Option<i64>> {
+    let nobody = Mailboxes::new();
+    for meeting in meetings {
+        let odoo = meeting
+            .record()?
+            .filter(Record::active)
+            .and_then(|record| record.document(&nobody).ok().flatten());
+        if odoo.is_some_and(|odoo| odoo.same_times(event)) {
+            return Ok(Some(meeting.id));
+        }
+    }
+    Ok(None)
 }

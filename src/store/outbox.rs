@@ -1,6 +1,6 @@
 //! Pending changes: writes to Outlook, and changes to Odoo.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::dsl::sql;
@@ -258,27 +258,47 @@ const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(60);
 /// After how many attempts nobody waits for such a creation any more.
 const MOST_WAITED_FOR: i32 = 3;
 
-/// Returns the mailboxes of a database with a creation that was sent a moment ago. Leaves out
-/// creations whose outcome should be known by now, and mailboxes that are not synced or keep
-/// failing.
+/// Creations of a database that were sent, and whose outcome is not known.
+#[derive(Clone, Debug, Default)]
+pub struct Creations {
+    /// The mailboxes of those that were sent a moment ago: their outcome will be known soon.
+    pub fresh: BTreeSet<i64>,
+    /// The meetings of all others, by mailbox: the mailbox is not synced or keeps failing, or the
+    /// outcome should be known by now.
+    pub stuck: BTreeMap<i64, Vec<i64>>,
+}
+
+/// Reads the creations of a database whose outcome is not known.
 pub async fn creations_in_flight(
     conn: &mut Connection,
     database_id: Uuid,
     now: DateTime<Utc>,
-) -> QueryResult<BTreeSet<i64>> {
-    let ids: Vec<i64> = l::outlook_outbox
+) -> QueryResult<Creations> {
+    let is_fresh = accounts::state
+        .eq(super::accounts::SyncState::Active)
+        .and(l::in_flight_since.gt(now - LONGEST_WAIT).assume_not_null())
+        .and(l::attempts.le(MOST_WAITED_FOR))
+        .and(accounts::failures.le(MOST_WAITED_FOR));
+    let sent: Vec<(i64, i64, bool)> = l::outlook_outbox
         .inner_join(accounts::table.on(l::account_id.eq(accounts::id)))
         .filter(accounts::database_id.eq(database_id))
-        .filter(l::kind.eq(WriteKind::Create))
-        .filter(accounts::state.eq(super::accounts::SyncState::Active))
-        .filter(l::in_flight_since.gt(now - LONGEST_WAIT))
-        .filter(l::attempts.le(MOST_WAITED_FOR))
-        .filter(accounts::failures.le(MOST_WAITED_FOR))
-        .select(l::account_id)
-        .distinct()
+        .filter(
+            l::kind
+                .eq(WriteKind::Create)
+                .and(l::in_flight_since.is_not_null()),
+        )
+        .select((l::account_id, l::meeting_id, is_fresh))
         .load(conn)
         .await?;
-    Ok(ids.into_iter().collect())
+    let mut creations = Creations::default();
+    for (account_id, meeting_id, is_fresh) in sent {
+        if is_fresh {
+            creations.fresh.insert(account_id);
+        } else {
+            creations.stuck.entry(account_id).or_default().push(meeting_id);
+        }
+    }
+    Ok(creations)
 }
 
 /// Marks writes as in flight. Must be committed before they are sent.

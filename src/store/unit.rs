@@ -15,7 +15,7 @@ use super::databases::PlanningLock;
 use super::journal::{self, Line};
 use super::keys::{CopyKeys, DebtKeys, MeetingKeys};
 use super::meetings::{self, Copy, Identities, Meeting};
-use super::outbox::{self, OdooDebt, OutlookWrite, WriteKind};
+use super::outbox::{self, Creations, OdooDebt, OutlookWrite, WriteKind};
 use super::schema::copies::dsl as c;
 use super::schema::meetings::dsl as m;
 use super::schema::odoo_outbox::dsl as o;
@@ -120,8 +120,8 @@ pub struct UnitOfWork {
     seen: BTreeSet<i64>,
     /// What planned the oldest pending write of each meeting.
     traces: BTreeMap<i64, traces::Origin>,
-    /// Mailboxes with a creation in flight; `None` until they are read.
-    creating: BTreeSet<i64>,
+    /// Creations whose outcome is not known; none until they are read.
+    creations: Creations,
 }
 
 impl UnitOfWork {
@@ -140,7 +140,7 @@ impl UnitOfWork {
             debts: BTreeSet::new(),
             seen: BTreeSet::new(),
             traces: BTreeMap::new(),
-            creating: BTreeSet::new(),
+            creations: Creations::default(),
         }
     }
 
@@ -263,13 +263,15 @@ impl UnitOfWork {
         self.read(conn, &ids).await
     }
 
-    /// Reads which mailboxes have a creation in flight, for [`Self::is_creating`].
+    /// Reads the creations whose outcome is not known, for [`Self::is_creating`] and
+    /// [`Self::stuck_creations`].
     ///
     /// # Errors
     /// When Postgres fails.
     pub async fn read_creating(&mut self, conn: &mut Connection, now: DateTime<Utc>) -> QueryResult<()> {
-        self.creating = outbox::creations_in_flight(conn, self.database_id, now).await?;
-        Ok(())
+        self.creations = outbox::creations_in_flight(conn, self.database_id, now).await?;
+        let stuck: Vec<i64> = self.creations.stuck.values().flatten().copied().collect();
+        self.read(conn, &stuck).await
     }
 
     /// Returns one of the meetings.
@@ -360,10 +362,21 @@ impl UnitOfWork {
         self.find(|m| m.ical_uid.as_deref() == Some(uid))
     }
 
-    /// Returns whether the mailbox has a creation in flight. An unknown meeting in another mailbox
-    /// may be the one that is being created.
+    /// Returns whether the mailbox has a creation that was sent a moment ago. An unknown meeting in
+    /// another mailbox may be the one that is being created.
     pub fn is_creating(&self, account_id: i64) -> bool {
-        self.creating.contains(&account_id)
+        self.creations.fresh.contains(&account_id)
+    }
+
+    /// Returns the meetings with a title of which nobody knows whether they were created in this
+    /// mailbox, and nobody will know soon. A guest's mailbox may show one of them.
+    pub fn stuck_creations(&self, account_id: i64, title: &str) -> Vec<&Meeting> {
+        let ids = self.creations.stuck.get(&account_id).into_iter().flatten();
+        ids.filter_map(|id| self.dossiers.get(id))
+            .map(|dossier| &dossier.meeting)
+            .filter(|m| m.odoo_state.is_some() && !m.odoo_gone && !m.ended && m.ical_uid.is_none())
+            .filter(|m| m.name_in_odoo() == Some(title))
+            .collect()
     }
 
     /// Returns the meetings that Odoo knows, that have not ended, that the user organizes, and that

@@ -72,6 +72,53 @@ async fn nobody_waits_for_a_creation_in_a_mailbox_that_is_not_worked() {
     assert!(w.odoo.by_name("Elsewhere").is_some(), "{:?}", w.odoo.records);
 }
 
+/// Ann's meeting is in her mailbox and in Ben's, but its creation was not confirmed when she stopped
+/// the sync. Ben's mailbox shows it first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_of_somebody_who_stops_before_it_is_known_makes_no_twin() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    w.quiet().await;
+    // The creation is carried out, and each further request of Ann's mailbox fails.
+    let lost = json!([{"mailbox": ANN, "method": "POST", "path": "/me/events", "cut": "after", "count": 1000},
+                      {"mailbox": ANN, "method": "GET", "cut": "before", "count": 1000}]);
+    w.stack.sim_call("PUT", "faults", lost).await;
+    let (start, stop) = (odoo_time(2, "09:00:00"), odoo_time(2, "10:00:00"));
+    let id = w.odoo.create(7, "Kick-off", &start, &stop, &[BEN]);
+    w.odoo.sync(&w.service).await;
+    eventually("it is in her mailbox", async || {
+        w.stack.event(ANN, "Kick-off").await
+    })
+    .await;
+    w.odoo
+        .call(&w.service, 7, "res.users", "stop", json!({"user_id": 7}))
+        .await
+        .expect("stopped");
+    assert!(w.stack.event(BEN, "Kick-off").await.is_some());
+    w.quiet().await;
+    let named = |w: &World| {
+        let all = w.odoo.records.values();
+        all.filter(|record| record["name"] == "Kick-off").count()
+    };
+    assert_eq!(named(&w), 1, "{:?}", w.odoo.records);
+    w.odoo.answer(id, 8, "accepted");
+    w.stack.sim_call("DELETE", "faults", Value::Null).await;
+    w.odoo
+        .call(&w.service, 7, "res.users", "restart", json!({"user_id": 7}))
+        .await
+        .expect("restarted");
+    w.quiet().await;
+    w.odoo.write(id, json!({"location": "Room 4"}));
+    w.quiet().await;
+    assert_eq!(named(&w), 1, "{:?}", w.odoo.records);
+    let event = w.stack.event(ANN, "Kick-off").await.expect("in Outlook");
+    assert_eq!(event["location"]["displayName"], "Room 4");
+    let copy = w.stack.event(BEN, "Kick-off").await.expect("a copy");
+    assert_eq!(copy["responseStatus"]["response"], "accepted");
+    let shown = w.stack.events(ANN).await;
+    assert_eq!(shown.iter().filter(|one| one["subject"] == "Kick-off").count(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn edits_of_both_sides_survive_a_creation_whose_answer_is_lost() {
     let mut w = world().await;
