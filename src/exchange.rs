@@ -861,7 +861,7 @@ impl<'a> Intake<'a> {
             // Deleting a record leaves a tombstone, which Odoo sends. Without one nothing is
             // deleted from Outlook.
             (AckResult::Gone, _) => {
-                if is_unlink(&debt)? {
+                if is_unlink(&debt)? || meeting.put_back {
                     meeting.odoo_gone = true;
                 } else if !meeting.odoo_gone {
                     refusals::set_aside(dossier, debt.user_id, Reason::LostInOdoo);
@@ -870,6 +870,8 @@ impl<'a> Intake<'a> {
             (AckResult::Stale, Some(record)) => dossier.debt = unlink_of(&debt, record, self.people.now)?,
             (AckResult::Stale, None) => {}
             (AckResult::Refused, _) => {
+                // Whoever asked for it asks again.
+                meeting.put_back = false;
                 let words = ack.message.as_deref().unwrap_or("Odoo gave no reason");
                 let reason = Reason::RefusedByOdoo(Words::new(words));
                 refusals::set_aside(dossier, debt.user_id, reason);

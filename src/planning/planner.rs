@@ -7,7 +7,7 @@
 
 mod answers;
 pub mod closed;
-mod endings;
+pub mod endings;
 mod guests;
 mod moving;
 mod organizer;

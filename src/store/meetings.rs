@@ -82,6 +82,9 @@ pub struct Meeting {
     /// When the service received the earliest save whose writes Microsoft has not answered yet,
     /// unless they wait for approval.
     pub saved_at: Option<DateTime<Utc>>,
+    /// A person has asked for the ended meeting: Odoo's record is made again or reactivated, and then
+    /// Outlook's event is made anew.
+    pub put_back: bool,
 }
 
 impl Meeting {
@@ -120,6 +123,7 @@ impl Meeting {
             unread: false,
             saved_by: Value::Array(Vec::new()),
             saved_at: None,
+            put_back: false,
         }
     }
 
@@ -615,6 +619,27 @@ pub async fn set_aside_for(
         .await?;
     let such = set_aside.into_iter().filter(|(_, reason)| is_such(reason));
     Ok(such.map(|(id, _)| id).collect())
+}
+
+/// Returns the meetings that ended on both sides and that Odoo once had, with the time of that, the
+/// latest first; those that a user organized, if one is named.
+pub async fn ended(
+    conn: &mut Connection,
+    database_id: Uuid,
+    organizer: Option<i32>,
+    most: i64,
+) -> QueryResult<Vec<(Meeting, Option<DateTime<Utc>>)>> {
+    let mut query = m::meetings
+        .filter(m::database_id.eq(database_id).and(m::ended))
+        .filter(m::odoo_state.is_not_null())
+        .select((Meeting::as_select(), m::ended_at))
+        .order((m::ended_at.desc(), m::id.desc()))
+        .limit(most)
+        .into_boxed();
+    if let Some(organizer) = organizer {
+        query = query.filter(m::organizer_id.eq(organizer));
+    }
+    query.load(conn).await
 }
 
 /// Marks meetings that were deleted in Outlook and that Odoo keeps.

@@ -244,6 +244,7 @@ diesel::table! {
         look_at -> Nullable<Timestamptz>,
         saved_by -> Jsonb,
         saved_at -> Nullable<Timestamptz>,
+        put_back -> Bool,
         organizer_id -> Nullable<Integer>,
         odoo_name -> Nullable<Text>,
         odoo_active -> Bool,

@@ -596,6 +596,7 @@ async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult
                 m::unread.eq(excluded(m::unread)),
                 m::saved_by.eq(excluded(m::saved_by)),
                 m::saved_at.eq(excluded(m::saved_at)),
+                m::put_back.eq(excluded(m::put_back)),
                 m::organizer_id.eq(excluded(m::organizer_id)),
                 m::odoo_name.eq(excluded(m::odoo_name)),
                 m::odoo_active.eq(excluded(m::odoo_active)),

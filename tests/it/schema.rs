@@ -192,6 +192,7 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
             stub: Some(json!({"is": "other"})),
             unread: !was.unread,
             saved_by: json!({"is": "other"}),
+            put_back: !was.put_back,
         };
         let was = dossier.copies[0].clone();
         dossier.copies[0] = Copy {

@@ -3,9 +3,12 @@
 use serde_json::{Map, json};
 
 use super::Task;
+use crate::calendar::document::Document;
 use crate::odoo::exchange::OdooChange;
 use crate::odoo::record::Record;
+use crate::planning::people::People;
 use crate::store::journal::Done;
+use crate::store::meetings::Meeting;
 use crate::store::outbox::OdooDebt;
 
 const BACK: &str = "is in Outlook again, and back in Odoo";
@@ -13,6 +16,14 @@ const BACK: &str = "is in Outlook again, and back in Odoo";
 impl Task<'_> {
     /// Decides about a meeting that had ended; returns `false` if nothing more is to be planned.
     pub(super) fn goes_on(&mut self, record: Option<&Record>) -> anyhow::Result<bool> {
+        if self.dossier.meeting.put_back {
+            let is_back = record.is_some_and(Record::active) && !self.dossier.meeting.odoo_gone;
+            if !is_back {
+                self.put_back(record)?;
+                return Ok(false);
+            }
+            self.dossier.meeting.put_back = false;
+        }
         let Some(record) = record.filter(|_| !self.dossier.meeting.odoo_gone) else {
             return Ok(false);
         };
@@ -80,13 +91,52 @@ impl Task<'_> {
             }),
             // With the occurrences that both sides last agreed on.
             Record::Series(_) => match self.dossier.meeting.base()? {
-                Some(base) => self.as_agreed(record, base.odoo, &account)?,
+                Some(base) => self.as_it_was(Some(record), base.odoo, &account)?,
                 None => None,
             },
         };
         let Some(change) = change else { return Ok(()) };
+        self.owe(&change, user_id, format!("{BACK} · no mail"))
+    }
+
+    /// Makes the record of a lost meeting again, or reactivates it, as a person asked for that.
+    /// Then Outlook's event follows, as if somebody in Odoo had done it.
+    fn put_back(&mut self, record: Option<&Record>) -> anyhow::Result<()> {
+        let Some(record) = record else { return Ok(()) };
+        let Ok(master) = record.template() else {
+            return Ok(());
+        };
+        let Some(account) = self.people.organizer(&master).cloned() else {
+            return Ok(());
+        };
+        let user_id = account.odoo_user_id;
+        let change = match record {
+            Record::Event(event) if !self.dossier.meeting.odoo_gone => Some(OdooChange::Write {
+                res_id: event.id,
+                user_id,
+                version: event.version.clone(),
+                values: Map::from_iter([("active".to_owned(), json!(true))]),
+            }),
+            record => {
+                let there = Some(record).filter(|_| !self.dossier.meeting.odoo_gone);
+                match lost_document(&self.dossier.meeting, self.people)? {
+                    Some(lost) => self.as_it_was(there, lost, &account)?,
+                    None => None,
+                }
+            }
+        };
+        let Some(change) = change else { return Ok(()) };
+        self.owe(
+            &change,
+            user_id,
+            "put back in Odoo, as somebody asked for it · no mail".to_owned(),
+        )
+    }
+
+    /// Stores a change that Odoo is to make, with its words for the journal.
+    fn owe(&mut self, change: &OdooChange, user_id: i32, message: String) -> anyhow::Result<()> {
         let line = Done {
-            message: format!("{BACK} · no mail"),
+            message,
             decisions: Vec::new(),
             content: None,
         };
@@ -94,7 +144,7 @@ impl Task<'_> {
             database_id: self.dossier.meeting.database_id,
             meeting_id: self.dossier.meeting.id,
             user_id,
-            payload: serde_json::to_value(&change)?,
+            payload: serde_json::to_value(change)?,
             groups: json!([]),
             line: Some(serde_json::to_value(&line)?),
             ..OdooDebt::default()
@@ -102,4 +152,23 @@ impl Task<'_> {
         self.effects.poke_users.insert(user_id);
         Ok(())
     }
+}
+
+/// Returns what was lost with a meeting: a record that is gone as Odoo had it last, and an archived
+/// series, of which Odoo has no occurrences, as both sides had it.
+///
+/// # Errors
+/// When what is stored cannot be read.
+pub fn lost_document(meeting: &Meeting, people: &People) -> anyhow::Result<Option<Document>> {
+    let agreed = meeting.base()?.map(|base| base.odoo);
+    let Some(record) = meeting.record()? else {
+        return Ok(agreed);
+    };
+    let last = record.document(&people.mailboxes).ok().flatten();
+    let is_whole = record.active() || record.series().is_none();
+    Ok(if is_whole {
+        last.or(agreed)
+    } else {
+        agreed.or(last)
+    })
 }

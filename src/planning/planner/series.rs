@@ -796,30 +796,35 @@ impl Task<'_> {
         Some(OdooRequest::of_all(detach(record, user_id, given), message))
     }
 
-    /// Returns an archived series as it becomes active again, with the occurrences that it had.
-    pub(super) fn as_agreed(
+    /// Returns how a lost record comes back: an archived series (`there`) becomes active with the
+    /// occurrences that it had, and a record that is gone is made again. `None` if all of a series
+    /// is past, or it has no faithful form in Odoo.
+    pub(super) fn as_it_was(
         &self,
-        record: &Record,
-        agreed: Document,
+        there: Option<&Record>,
+        lost: Document,
         account: &Person,
     ) -> anyhow::Result<Option<OdooChange>> {
-        let odoo = agreed.clone();
+        let odoo = there.map(|_| lost.clone());
         let sides = Sides {
-            record: Some(record),
+            record: there,
             snapshot: None,
-            odoo: Some(&odoo),
+            odoo: odoo.as_ref(),
             outlook: None,
             copy: None,
             unread: None,
             whole: None,
             withheld: Withheld::default(),
-            is_series: true,
+            is_series: there.is_some() || !lost.is_single(),
             aliases: &Aliases::default(),
             closed: None,
         };
-        let step = OdooStep::Apply {
-            changes: Changes::default(),
-            target: agreed,
+        let step = match there {
+            Some(_) => OdooStep::Apply {
+                changes: Changes::default(),
+                target: lost,
+            },
+            None => OdooStep::Create(lost),
         };
         let change = self.change_of_odoo(&step, &sides, account)?;
         Ok(change.ok().flatten().map(|change| change.change))
