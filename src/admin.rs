@@ -3,6 +3,7 @@
 pub mod journal;
 pub mod pairing;
 pub mod progress;
+pub mod put_back;
 pub mod state;
 
 use chrono::{DateTime, TimeDelta, Utc};

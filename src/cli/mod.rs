@@ -12,6 +12,7 @@ mod manual;
 mod master_key;
 mod output;
 mod overview;
+mod put_back;
 mod records;
 mod running;
 mod serve;
@@ -29,6 +30,7 @@ use clap::{Parser, Subcommand};
 
 use doctor::Form;
 use mailboxes::{Chosen, Retry};
+use put_back::How;
 use site::Site;
 use start::{Newer, Opened, Purpose};
 
@@ -152,6 +154,30 @@ enum Command {
         list: bool,
         /// Print JSON.
         #[arg(long, requires = "list")]
+        json: bool,
+    },
+    /// List deleted events that can be put back on both sides, or put one back. What would mail anybody is shown first.
+    #[command(
+        after_help = "Examples:\n  sudo outlook-bridge put-back --user 7\n  sudo outlook-bridge put-back 41\n  sudo outlook-bridge \
+                      put-back 41 --invite"
+    )]
+    PutBack {
+        /// The number of the event in the list. Without it, the list is printed.
+        event: Option<i64>,
+        /// The name or UUID of the database, if there are several.
+        #[arg(long)]
+        database: Option<String>,
+        /// Only list what the user with this id in Odoo organized.
+        #[arg(long, conflicts_with = "event")]
+        user: Option<i32>,
+        /// Put it back although Outlook invites its guests again.
+        #[arg(long, requires = "event")]
+        invite: bool,
+        /// Only show what it would do.
+        #[arg(long, requires = "event", conflicts_with = "invite")]
+        dry_run: bool,
+        /// Print JSON.
+        #[arg(long)]
         json: bool,
     },
     /// Show what a reset of a user's account would delete, and whom it would mail. A reset itself is started in Odoo.
@@ -355,6 +381,25 @@ impl Command {
                 };
                 let database = database.as_deref();
                 mailboxes::retry(opened, &Chosen { database, user }, what).await
+            }
+            Self::PutBack {
+                event,
+                database,
+                user,
+                invite,
+                dry_run,
+                json,
+            } => {
+                let form = if json { Form::Json } else { Form::Text };
+                let Some(event) = event else {
+                    return put_back::list(opened, database.as_deref(), user, form).await;
+                };
+                let how = match (dry_run, invite) {
+                    (true, _) => How::Show,
+                    (false, true) => How::Invite,
+                    (false, false) => How::Silently,
+                };
+                put_back::put_back(config, opened, database.as_deref(), event, how, form).await
             }
             Self::Reset {
                 database, user, json, ..

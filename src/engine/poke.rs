@@ -117,7 +117,8 @@ impl Engine {
         });
     }
 
-    async fn poke_to_the_end(&self, database_id: Uuid, users: &BTreeSet<i32>) {
+    /// Sends a poke, and what follows it, and waits for the result.
+    pub async fn poke_to_the_end(&self, database_id: Uuid, users: &BTreeSet<i32>) {
         for _ in 0..MOST_IN_A_ROW {
             match self.send_poke(database_id, users).await {
                 Ok(Poked { more: true, .. }) => {}

@@ -64,6 +64,7 @@ mod people;
 mod progress;
 mod proxy;
 mod put_aside;
+mod put_back;
 mod putting_aside;
 mod removal_limit;
 mod repeats;

@@ -1,0 +1,240 @@
+//! Puts back meetings that were deleted: what can be put back, what that would mail, and the wish.
+//!
+//! A meeting that is lost on both sides keeps its last content until it is forgotten. The wish makes
+//! Odoo's record again, or reactivates it; Outlook's event is then made anew, with a series'
+//! exceptions, and Outlook invites the guests.
+
+use anyhow::{Context, bail, ensure};
+use chrono::{DateTime, Utc};
+use diesel_async::AsyncConnection;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::calendar::document::plan::{created, mails};
+use crate::calendar::event::Address;
+use crate::calendar::invitations::{Guests, Mailer};
+use crate::calendar::plan::Mail;
+use crate::calendar::words;
+use crate::engine::{Engine, now};
+use crate::measures::Purpose;
+use crate::odoo::snapshot::is_over;
+use crate::planning::people::People;
+use crate::planning::planner;
+use crate::planning::planner::endings::lost_document;
+use crate::store::databases::{self, Database};
+use crate::store::journal::{Level, Line};
+use crate::store::meetings::{self, Meeting};
+use crate::store::people::Person;
+use crate::store::unit::UnitOfWork;
+use crate::store::{Connection, leases};
+
+/// A meeting that was deleted.
+#[derive(Debug, Serialize)]
+pub struct Lost {
+    /// The service's number of the meeting.
+    pub id: i64,
+    /// The Odoo user who organized it.
+    pub user_id: Option<i32>,
+    pub title: String,
+    /// When it took place, in words and in the zone it was written in.
+    pub time: Option<String>,
+    /// Why it cannot be put back.
+    pub obstacle: Option<String>,
+}
+
+/// A line of the list.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    #[serde(flatten)]
+    pub lost: Lost,
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+/// What putting a meeting back does.
+#[derive(Debug, Serialize)]
+pub struct Preview {
+    #[serde(flatten)]
+    pub lost: Lost,
+    /// Whether Odoo's record is made again; otherwise it is reactivated.
+    pub record_is_new: bool,
+    /// The mailbox in which the event is made anew.
+    pub mailbox: String,
+    /// Whom Outlook mails, each as often as it does.
+    pub invited: Vec<Address>,
+}
+
+/// Lists what was deleted last.
+///
+/// # Errors
+/// When Postgres fails, or what is stored cannot be read.
+pub async fn list(
+    conn: &mut Connection,
+    database_id: Uuid,
+    user: Option<i32>,
+    most: i64,
+) -> anyhow::Result<Vec<Listed>> {
+    let people = People::load(conn, database_id, now()).await?;
+    let ended = meetings::ended(conn, database_id, user, most).await?;
+    let listed = |(meeting, deleted_at): (Meeting, _)| Listed {
+        lost: shown(&meeting, &people),
+        deleted_at,
+    };
+    Ok(ended.into_iter().map(listed).collect())
+}
+
+/// Returns what putting a meeting back would do.
+///
+/// # Errors
+/// When it cannot be put back; the error says why.
+pub async fn preview(conn: &mut Connection, database: &Database, id: i64) -> anyhow::Result<Preview> {
+    let people = People::load(conn, database.id, now()).await?;
+    let found = meetings::read_all(conn, &[id]).await?;
+    let meeting = found
+        .first()
+        .filter(|meeting| meeting.database_id == database.id)
+        .with_context(|| unknown(id, database))?;
+    of(meeting, &people)
+}
+
+/// Puts a meeting back, if that invites exactly whom the preview has shown.
+///
+/// # Errors
+/// When it cannot be put back, or others would be invited than was shown. Nothing is changed then.
+pub async fn put_back(engine: &Engine, database: &Database, seen: &Preview) -> anyhow::Result<()> {
+    let id = seen.lost.id;
+    let mut conn = engine.store.get().await?;
+    let effects = conn
+        .transaction::<_, anyhow::Error, _>(async |conn| {
+            let lock = databases::serialize(conn, database.id, Purpose::Button).await?;
+            let people = People::load(conn, database.id, now()).await?;
+            let mut unit = UnitOfWork::of(conn, &lock, &[id]).await?;
+            let dossier = unit.get(id).with_context(|| unknown(id, database))?;
+            let present = of(&dossier.meeting, &people)?;
+            ensure!(
+                present.invited == seen.invited,
+                "other people would be invited now: look at it again"
+            );
+            let meeting = &mut dossier.meeting;
+            meeting.put_back = true;
+            meeting.collected = false;
+            meeting.set_aside = None;
+            meeting.forget_savers();
+            meeting.has_news();
+            let line = Line::of(
+                meeting,
+                meeting.organizer_in_odoo(),
+                Level::Info,
+                "is put back, as an administrator wants it".to_owned(),
+                None,
+            );
+            dossier.lines.push(line);
+            let effects = planner::replan(dossier, &people)?;
+            ensure!(
+                dossier.debt.is_some(),
+                "it has no form that Odoo can show: all of it may be past, or Odoo cannot repeat as it does"
+            );
+            unit.save(conn, people.now).await?;
+            Ok(effects)
+        })
+        .await?;
+    leases::wake(
+        &mut conn,
+        effects.wake_accounts.iter().copied().collect(),
+        leases::Urgency::Person,
+    )
+    .await?;
+    drop(conn);
+    engine.poke_to_the_end(database.id, &effects.poke_users).await;
+    Ok(())
+}
+
+fn unknown(id: i64, database: &Database) -> String {
+    format!(
+        "nothing that was deleted in {} has the number {id}: 'outlook-bridge put-back' lists what was",
+        database.name
+    )
+}
+
+fn of(meeting: &Meeting, people: &People) -> anyhow::Result<Preview> {
+    let owner = match owner(meeting, people)? {
+        Ok(owner) => owner,
+        Err(obstacle) => bail!("“{}” cannot be put back: {obstacle}", meeting.title()),
+    };
+    Ok(Preview {
+        lost: shown(meeting, people),
+        record_is_new: meeting.odoo_gone,
+        mailbox: owner
+            .mailbox
+            .address
+            .as_ref()
+            .map_or_else(|| owner.login.clone(), ToString::to_string),
+        invited: invited(meeting, people)?,
+    })
+}
+
+fn shown(meeting: &Meeting, people: &People) -> Lost {
+    let lost = lost_document(meeting, people).ok().flatten();
+    let time = lost.map(|lost| {
+        let first = words::time(&lost.master.time);
+        if lost.is_single() {
+            first
+        } else {
+            format!("{first}, repeated: {}", lost.rule())
+        }
+    });
+    let obstacle = match owner(meeting, people) {
+        Ok(owner) => owner.err(),
+        Err(error) => Some(format!("{error:#}")),
+    };
+    Lost {
+        id: meeting.id,
+        user_id: meeting.organizer_in_odoo(),
+        title: meeting.title(),
+        time,
+        obstacle,
+    }
+}
+
+/// Returns the person in whose calendars a meeting comes back, or why it cannot.
+fn owner<'a>(meeting: &Meeting, people: &'a People) -> anyhow::Result<Result<&'a Person, String>> {
+    let obstacle = |words: &str| Ok(Err(words.to_owned()));
+    if meeting.put_back {
+        return obstacle("that was asked for already, and happens when Odoo calls next");
+    }
+    if !meeting.ended {
+        return obstacle("it is not deleted, or its deletion is still under way");
+    }
+    if lost_document(meeting, people)?.is_none() {
+        return obstacle("it was over so long ago that its content is forgotten");
+    }
+    let Some(record) = meeting.record()? else {
+        return obstacle("Odoo never had it");
+    };
+    if meeting.base_by_guest {
+        return obstacle("somebody else's mailbox has it, and only its organizer can invite to it again");
+    }
+    let master = record.template().ok();
+    let Some(owner) = master.and_then(|master| people.organizer(&master)) else {
+        return obstacle("its organizer was never connected to Outlook");
+    };
+    if !owner.is_connected() {
+        return obstacle("its organizer has to log in to Outlook first");
+    }
+    Ok(Ok(owner))
+}
+
+/// Returns whom Outlook mails when it makes the event anew.
+fn invited(meeting: &Meeting, people: &People) -> anyhow::Result<Vec<Address>> {
+    let Some(lost) = lost_document(meeting, people)? else {
+        return Ok(Vec::new());
+    };
+    let mailer = meeting.record()?.and_then(|record| record.mailer());
+    let nobody = is_over(&planner::in_one(&lost, people.now.date_naive()), people.now)
+        || !matches!(meeting.guests(), Guests::AsSaved | Guests::Announced)
+        || matches!(mailer, Some(Mailer::Odoo | Mailer::Nobody));
+    if nobody {
+        return Ok(Vec::new());
+    }
+    let all = mails(&created(&lost).writes, None).into_iter();
+    Ok(all.flatten().map(Mail::into_address).collect())
+}
