@@ -13,7 +13,7 @@ if [ "${2:-}" != --advisories ]; then
 fi
 
 DATABASES=${CARGO_HOME:-$HOME/.cargo}/advisory-dbs
-if ! timeout 120 cargo deny fetch db 2>/dev/null; then
+if ! timeout 30 cargo deny fetch db 2>/dev/null; then
   if [ -z "$(find "$DATABASES" -path '*/crates/*' -name '*.md' -print -quit 2>/dev/null)" ]; then
     say "NOT CHECKED: the database of advisories (github.com/RustSec/advisory-db) cannot be had from here"
     exit 0

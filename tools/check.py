@@ -13,6 +13,7 @@ from typing import IO
 
 from .stack import odoo, paths
 
+CLIPPY = "lints (clippy)"
 CARGO_DENY_VERSION = "0.20.2"
 
 # Odoo's own tests that run in a paired database, in the format of its option --test-tags.
@@ -90,50 +91,50 @@ def steps() -> list[Step]:
     return [
         Step("lint", "formatting (rustfmt)", ["cargo", "fmt", "--all", "--check"]),
         Step("lint", "formatting (rustfmt, fuzzing)", ["cargo", "fmt", "--manifest-path=fuzz/Cargo.toml", "--check"]),
-        Step("lint", "spelling and terms (typos)", [str(tools / "typos")]),
-        Step("lint", "Python style (ruff)", [str(tools / "ruff"), "check", "tools", "tests"]),
-        Step("lint", "Python formatting (ruff)", [str(tools / "ruff"), "format", "--check", "tools", "tests"]),
+        Step("style", "spelling and terms (typos)", [str(tools / "typos")]),
+        Step("style", "Python style (ruff)", [str(tools / "ruff"), "check", "tools", "tests"]),
+        Step("style", "Python formatting (ruff)", [str(tools / "ruff"), "format", "--check", "tools", "tests"]),
         Step(
-            "lint",
+            "style",
             "the add-on's style (ruff)",
             [str(tools / "ruff"), "check", *with_addon_ruff, paths.ADDON],
             cwd=paths.ADDONS_DIR,
         ),
         Step(
-            "lint",
+            "style",
             "the add-on's rules (pylint-odoo)",
             [str(tools / "pylint"), f"--rcfile={addon_rules}", paths.ADDON],
             {"PYTHONPATH": str(paths.odoo_python_path())},
             paths.ADDONS_DIR,
         ),
-        Step("lint", "the add-on's README", [python, "-m", "tools.addon_readme", "--check"]),
+        Step("style", "the add-on's README", [python, "-m", "tools.addon_readme", "--check"]),
         Step(
-            "lint",
+            "style",
             "the exchange's document against the code (pytest)",
             [python, "-m", "pytest", "-q", "tests/exchange"],
         ),
-        Step("lint", "the documentation's site (zensical)", [python, "-m", "tools.docs"]),
-        Step("lint", "the documentation against the code (pytest)", [python, "-m", "pytest", "-q", "tests/docs"]),
-        Step("lint", "the dashboard and the alerts (promtool)", [python, "-m", "pytest", "-q", "tests/monitoring"]),
+        Step("style", "the documentation's site (zensical)", [python, "-m", "tools.docs"]),
+        Step("style", "the documentation against the code (pytest)", [python, "-m", "pytest", "-q", "tests/docs"]),
+        Step("style", "the dashboard and the alerts (promtool)", [python, "-m", "pytest", "-q", "tests/monitoring"]),
         Step(
-            "lint",
+            "style",
             "the figures of the benchmarks (pytest)",
             [python, "-m", "pytest", "-q", "tests/bench", "-m", "not long"],
         ),
         Step(
-            "lint",
+            "style",
             "the files of the packages (pytest)",
             [python, "-m", "pytest", "-q", "tests/install", "-m", "not long"],
         ),
-        Step("lint", "licenses, bans and sources (cargo-deny)", ["scripts/cargo-deny.sh", CARGO_DENY_VERSION]),
+        Step("style", "licenses, bans and sources (cargo-deny)", ["scripts/cargo-deny.sh", CARGO_DENY_VERSION]),
         Step(
-            "lint",
+            "style",
             "advisories (cargo-deny)",
             ["scripts/cargo-deny.sh", CARGO_DENY_VERSION, "--advisories"],
         ),
         Step(
             "lint",
-            "lints (clippy)",
+            CLIPPY,
             ["cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"],
             warnings,
         ),
@@ -228,6 +229,12 @@ def steps() -> list[Step]:
     ]
 
 
+def with_style_beside_clippy(chosen: list[Step]) -> list[Step]:
+    """Runs the lints that use one core at most while clippy compiles."""
+    style = Step("style", "all other lints", [sys.executable, "-m", "tools.check", "--only", "style"])
+    return [replace(step, beside=(style,)) if step.name == CLIPPY else step for step in chosen if step.group != "style"]
+
+
 def with_odoo_beside_rust(chosen: list[Step]) -> list[Step]:
     """Runs the Rust tests, which mostly wait, and Odoo's tests, which use one core, at the same time."""
     odoo_tests = Step("odoo", "the add-on and Odoo's tests", [sys.executable, "-m", "tools.check", "--only", "odoo"])
@@ -249,15 +256,17 @@ def contract_line() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    groups = ["lint", "rust", "long", "sim", "odoo", "clients", "e2e"]
+    groups = ["lint", "style", "rust", "long", "sim", "odoo", "clients", "e2e"]
     parser.add_argument("--only", choices=groups, help="only this group of steps")
     parser.add_argument("--step", default="", help="of these, only the steps whose name has this text")
     options = parser.parse_args()
     only = options.only
     # The long tests run only on request.
-    chosen = [step for step in steps() if (step.group == only if only else step.group != "long")]
+    # The style is a part of the lints that can be checked alone.
+    wanted = {"lint", "style"} if only == "lint" else {only}
+    chosen = [step for step in steps() if (step.group in wanted if only else step.group != "long")]
     if not (only or options.step):
-        chosen = with_odoo_beside_rust(chosen)
+        chosen = with_odoo_beside_rust(with_style_beside_clippy(chosen))
     chosen = [step for step in chosen if options.step in step.name]
     if not chosen:
         parser.error(f"no step of this name: {options.step}")
