@@ -44,6 +44,11 @@ async fn refusals(w: &World) -> usize {
 }
 
 async fn later(w: &World) {
+    // A run that is under way would write down its own times afterwards.
+    eventually("no run is under way", async || {
+        (w.count("accounts WHERE lease_id IS NOT NULL").await == 0).then_some(())
+    })
+    .await;
     w.sql("UPDATE troubles SET limited_until = now() - interval '1 second'")
         .await;
     w.sql("UPDATE outlook_outbox SET next_attempt_at = now()").await;
