@@ -814,15 +814,20 @@ async fn load(
     unit.read_identities(conn, &identities).await?;
     unit.read_stock(conn, unknown.iter().map(|event| event.id.as_str()).collect())
         .await?;
-    let own = unknown.iter().filter(|event| event.is_organizer == Some(true));
-    let titles: Vec<&str> = own
-        .map(|event| event.subject.as_deref().unwrap_or_default())
-        .collect();
-    if titles.len() < unknown.len() {
-        unit.read_creating(conn, now()).await?;
+    let (own, of_others): (Vec<_>, Vec<_>) = unknown
+        .into_iter()
+        .map(|event| {
+            let is_own = event.is_organizer == Some(true);
+            (is_own, event.subject.as_deref().unwrap_or_default())
+        })
+        .partition(|(is_own, _)| *is_own);
+    let titles = |events: Vec<(bool, _)>| events.into_iter().map(|(_, title)| title).collect();
+    if !of_others.is_empty() {
+        unit.read_creating(conn, now(), titles(of_others)).await?;
     }
-    if !titles.is_empty() {
-        unit.read_unlinked(conn, account.odoo_user_id, titles).await?;
+    if !own.is_empty() {
+        unit.read_unlinked(conn, account.odoo_user_id, titles(own))
+            .await?;
     }
     Ok(unit)
 }

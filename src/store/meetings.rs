@@ -829,6 +829,15 @@ pub async fn unlinked_with_titles(
         .await
 }
 
+/// Returns those of some meetings that have one of these titles in Odoo.
+pub async fn with_titles(conn: &mut Connection, ids: &[i64], titles: Vec<&str>) -> QueryResult<Vec<i64>> {
+    m::meetings
+        .filter(m::id.eq_any(ids).and(m::odoo_name.eq_any(titles)))
+        .select(m::id)
+        .load(conn)
+        .await
+}
+
 /// Returns the meetings with one of these titles that only Outlook has shown, in their organizer's
 /// mailbox: the opposite direction. Includes meetings whose record Odoo has not confirmed since the
 /// database was paired again.

@@ -263,15 +263,24 @@ impl UnitOfWork {
         self.read(conn, &ids).await
     }
 
-    /// Reads the creations whose outcome is not known, for [`Self::is_creating`] and
-    /// [`Self::stuck_creations`].
+    /// Reads the creations whose outcome is not known, for [`Self::is_creating`], and the meetings
+    /// with these titles among them, for [`Self::stuck_creations`].
     ///
     /// # Errors
     /// When Postgres fails.
-    pub async fn read_creating(&mut self, conn: &mut Connection, now: DateTime<Utc>) -> QueryResult<()> {
+    pub async fn read_creating(
+        &mut self,
+        conn: &mut Connection,
+        now: DateTime<Utc>,
+        titles: Vec<&str>,
+    ) -> QueryResult<()> {
         self.creations = outbox::creations_in_flight(conn, self.database_id, now).await?;
         let stuck: Vec<i64> = self.creations.stuck.values().flatten().copied().collect();
-        self.read(conn, &stuck).await
+        if stuck.is_empty() {
+            return Ok(());
+        }
+        let ids = meetings::with_titles(conn, &stuck, titles).await?;
+        self.read(conn, &ids).await
     }
 
     /// Returns one of the meetings.
