@@ -54,7 +54,7 @@ def test_an_event_that_was_deleted_in_odoo(site: Site):
 
 def test_a_series_that_was_deleted_on_either_side(site: Site):
     """With an occurrence at another time, and one that is missing."""
-    title = walk.unique("Jour fixe")
+    title = walk.unique("Round table")
     client = site.client(ANN)
     events = new_series(site, title, count=4)
     moved = monday(14) + timedelta(days=8)
