@@ -42,7 +42,7 @@ use crate::store::accounts;
 use crate::store::databases::{self, Database, PlanningLock};
 use crate::store::journal::{self, Level, Line};
 use crate::store::leases::{self, Urgency};
-use crate::store::meetings::{Identities, Meeting};
+use crate::store::meetings::{Copy, Identities, Meeting};
 use crate::store::outbox::OdooDebt;
 use crate::store::reason::{Reason, Words};
 use crate::store::stubs::{self, Stub};
@@ -786,6 +786,10 @@ impl<'a> Intake<'a> {
             let waited = (self.people.now - debt.since).as_seconds_f64();
             // The time of Postgres' clock.
             measures::OUTLOOK_TO_ODOO.record("", waited.max(0.0));
+            if let Some(edited) = edited_at(dossier, self.people).filter(|_| debt.outlook_state.is_some()) {
+                let lag = (self.people.now - edited).as_seconds_f64();
+                measures::EDIT_TO_ODOO.record("", lag.max(0.0));
+            }
             dossier.meeting.note_told(&planner::repeats::of_debt(&debt));
             dossier.meeting.count_write(self.people.now);
             dossier.tell(debt.user_id, debt.line.clone())?;
@@ -885,6 +889,15 @@ impl<'a> Intake<'a> {
         }
         Ok(())
     }
+}
+
+/// Returns when a mailbox last changed a meeting, by Microsoft's clock, since it was connected.
+fn edited_at(dossier: &Dossier, people: &People) -> Option<DateTime<Utc>> {
+    let since_connected = |copy: &Copy| {
+        let account = people.account(copy.account_id)?;
+        copy.modified_at.filter(|at| *at > account.connected_at)
+    };
+    dossier.copies.iter().filter_map(since_connected).max()
 }
 
 /// Returns whether it was made before its organizer connected.

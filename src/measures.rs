@@ -128,6 +128,13 @@ pub const NOTIFICATIONS: Measure = Measure {
            subscription; and changes that none had announced (missed)",
     label: ("result", &["taken", "unknown", "malformed", "missed"]),
 };
+pub const EDIT_TO_ODOO: Measure = Measure {
+    name: "outlook_bridge_edit_to_odoo_seconds",
+    kind: Kind::Histogram(LONG),
+    help: "Time from when Microsoft says that an event was last changed until Odoo said that this was applied, without what was \
+           changed before its mailbox was connected",
+    label: NO_LABEL,
+};
 pub const OUTLOOK_TO_ODOO: Measure = Measure {
     name: "outlook_bridge_outlook_to_odoo_seconds",
     kind: Kind::Histogram(LONG),
@@ -272,6 +279,7 @@ pub const ALL: &[Measure] = &[
     DATABASES,
     DUE,
     DUE_LONGEST,
+    EDIT_TO_ODOO,
     HELD,
     LOCK_HELD,
     LOCK_WAITED,

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use outlook_bridge::measures::{ALL, Kind, Measure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::convergence::service::{Log, Process};
 use super::odoo::Odoo;
 use super::stack::{ANN, Stack, eventually};
-use super::world::odoo_time;
+use super::world::{day, odoo_time};
 
 /// Returns the address for metrics, which the process logs.
 pub async fn admin_url(log: &Log) -> String {
@@ -117,6 +117,21 @@ async fn metrics_are_there_from_the_start_and_count() {
         missing.is_empty().then_some(())
     })
     .await;
+    // What was there before, and what Odoo has saved, is nobody's edit in Outlook.
+    let edits = by_name("outlook_bridge_edit_to_odoo_seconds");
+    assert_eq!(count(&metrics(&url).await, edits, ""), Some(0.0));
+    let body = json!({"subject": "Edited", "start": {"dateTime": day(3, "10:00:00"), "timeZone": "UTC"},
+        "end": {"dateTime": day(3, "11:00:00"), "timeZone": "UTC"}});
+    stack
+        .sim_call("POST", &format!("mailboxes/{ANN}/events"), body)
+        .await;
+    eventually("the edit is counted once it is in Odoo", async || {
+        odoo.sync(&process).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        (count(&metrics(&url).await, edits, "") == Some(1.0)).then_some(())
+    })
+    .await;
+    assert!(odoo.by_name("Edited").is_some());
     // The run that finds out fails, and the next one renews the token.
     stack
         .sim_call("POST", &format!("people/{ANN}/expire-tokens"), Value::Null)
