@@ -865,8 +865,11 @@ impl<'a> Intake<'a> {
             // Deleting a record leaves a tombstone, which Odoo sends. Without one nothing is
             // deleted from Outlook.
             (AckResult::Gone, _) => {
-                if is_unlink(&debt)? || meeting.put_back {
+                if is_unlink(&debt)? || meeting.put_back && !meeting.odoo_gone {
                     meeting.odoo_gone = true;
+                } else if meeting.put_back {
+                    // What is made cannot be gone, so it would be asked for without end.
+                    meeting.put_back = false;
                 } else if !meeting.odoo_gone {
                     refusals::set_aside(dossier, debt.user_id, Reason::LostInOdoo);
                 }

@@ -21,12 +21,12 @@ use crate::odoo::snapshot::is_over;
 use crate::planning::people::People;
 use crate::planning::planner;
 use crate::planning::planner::endings::lost_document;
+use crate::store::Connection;
 use crate::store::databases::{self, Database};
 use crate::store::journal::{Level, Line};
 use crate::store::meetings::{self, Meeting};
 use crate::store::people::Person;
 use crate::store::unit::UnitOfWork;
-use crate::store::{Connection, leases};
 
 /// A meeting that was deleted.
 #[derive(Debug, Serialize)]
@@ -137,12 +137,6 @@ pub async fn put_back(engine: &Engine, database: &Database, seen: &Preview) -> a
             Ok(effects)
         })
         .await?;
-    leases::wake(
-        &mut conn,
-        effects.wake_accounts.iter().copied().collect(),
-        leases::Urgency::Person,
-    )
-    .await?;
     drop(conn);
     engine.poke_to_the_end(database.id, &effects.poke_users).await;
     Ok(())
@@ -210,6 +204,9 @@ fn owner<'a>(meeting: &Meeting, people: &'a People) -> anyhow::Result<Result<&'a
     let Some(record) = meeting.record()? else {
         return obstacle("Odoo never had it");
     };
+    if record.active() && !meeting.odoo_gone {
+        return obstacle("Odoo has it still, and after a reset it stays there alone: somebody can save it");
+    }
     if meeting.base_by_guest {
         return obstacle("somebody else's mailbox has it, and only its organizer can invite to it again");
     }
