@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::calendar::document::plan::{created, mails};
 use crate::calendar::event::Address;
-use crate::calendar::invitations::{Guests, Mailer};
+use crate::calendar::invitations::{Facts, Guests, before_creation};
 use crate::calendar::plan::Mail;
 use crate::calendar::words;
 use crate::engine::{Engine, now};
@@ -205,7 +205,7 @@ fn owner<'a>(meeting: &Meeting, people: &'a People) -> anyhow::Result<Result<&'a
         return obstacle("Odoo never had it");
     };
     if record.active() && !meeting.odoo_gone {
-        return obstacle("Odoo has it still, and after a reset it stays there alone: somebody can save it");
+        return obstacle("Odoo has it still");
     }
     if meeting.base_by_guest {
         return obstacle("somebody else's mailbox has it, and only its organizer can invite to it again");
@@ -225,11 +225,16 @@ fn invited(meeting: &Meeting, people: &People) -> anyhow::Result<Vec<Address>> {
     let Some(lost) = lost_document(meeting, people)? else {
         return Ok(Vec::new());
     };
-    let mailer = meeting.record()?.and_then(|record| record.mailer());
-    let nobody = is_over(&planner::in_one(&lost, people.now.date_naive()), people.now)
-        || !matches!(meeting.guests(), Guests::AsSaved | Guests::Announced)
-        || matches!(mailer, Some(Mailer::Odoo | Mailer::Nobody));
-    if nobody {
+    let facts = Facts {
+        has_guests: true,
+        existed: false,
+        over: is_over(&planner::in_one(&lost, people.now.date_naive()), people.now),
+        mailer: meeting.record()?.and_then(|record| record.mailer()),
+    };
+    if !matches!(
+        before_creation(meeting.guests(), facts),
+        Guests::AsSaved | Guests::Announced
+    ) {
         return Ok(Vec::new());
     }
     let all = mails(&created(&lost).writes, None).into_iter();

@@ -621,8 +621,9 @@ pub async fn set_aside_for(
     Ok(such.map(|(id, _)| id).collect())
 }
 
-/// Returns the meetings that ended on both sides and that Odoo once had, with the time of that, the
-/// latest first; those that a user organized, if one is named.
+/// Returns the meetings that ended on both sides and that Odoo once had and has no more, with the
+/// time of that, the latest first; those that a user organized, if one is named. A reset can end
+/// what Odoo keeps, which is not lost.
 pub async fn ended(
     conn: &mut Connection,
     database_id: Uuid,
@@ -632,6 +633,7 @@ pub async fn ended(
     let mut query = m::meetings
         .filter(m::database_id.eq(database_id).and(m::ended))
         .filter(m::odoo_state.is_not_null())
+        .filter(m::odoo_gone.or(m::odoo_active.eq(false)))
         .select((Meeting::as_select(), m::ended_at))
         .order((m::ended_at.desc(), m::id.desc()))
         .limit(most)

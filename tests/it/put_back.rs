@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::convergence::service::command;
 use super::machine::{refused, text};
+use super::resets;
 use super::stack::{ANN, BEN};
 use super::world::{OUTSIDE, World, kinds, odoo_time, world};
 
@@ -167,6 +168,41 @@ async fn a_series_is_back_with_its_exceptions_whichever_side_deleted_it() {
         );
         assert!(mails.iter().all(|(_, whom)| whom == BEN), "{mails:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_deleted_before_it_is_active_again_is_made_anew() {
+    let mut w = world().await;
+    let event = w.outlook_creates(ANN, "Dentist", &[]).await;
+    w.quiet().await;
+    let record = w.odoo.by_name("Dentist").expect("in Odoo")["id"].as_i64();
+    let record = record.expect("an id");
+    w.outlook_deletes(ANN, &event).await;
+    w.quiet().await;
+    let number = number(&w, "Dentist").await;
+    assert_eq!(put_back(&w, &[&number]).await["preview"]["record_is_new"], false);
+    // As a removal of many archived records does, whose tombstone comes later.
+    w.odoo.records.remove(&record);
+    w.quiet().await;
+    let again = w.odoo.by_name("Dentist").expect("in Odoo again");
+    assert_ne!(again["id"], record);
+    assert!(w.stack.event(ANN, "Dentist").await.is_some(), "in Outlook again");
+    assert_eq!(put_back(&w, &[]).await, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_reset_leaves_in_odoo_is_not_lost() {
+    let mut w = world().await;
+    let (start, stop) = (odoo_time(4, "09:00:00"), odoo_time(4, "10:00:00"));
+    w.odoo.create(7, "Review", &start, &stop, &[]);
+    w.quiet().await;
+    // Numbers are given from 1, and it is the first meeting.
+    assert_eq!(w.count("meetings WHERE id = 1").await, 1);
+    resets::reset(&w, "delete_microsoft", "new").await.expect("reset");
+    resets::has_status(&mut w, 7, "need_auth").await;
+    assert!(w.stack.event(ANN, "Review").await.is_none());
+    assert_eq!(put_back(&w, &[]).await, json!([]));
+    why_not(&w, &["1"], "it is not deleted").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use super::world::{CARLA, OUTSIDE, World, kinds, odoo_time, world};
 
 const WIZARD: &str = "microsoft.calendar.account.reset";
 
-async fn reset(w: &World, delete: &str, sync: &str) -> Result<Value, Value> {
+pub(super) async fn reset(w: &World, delete: &str, sync: &str) -> Result<Value, Value> {
     // The count that the wizard has shown.
     let told = w
         .odoo
