@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, TimeZone, Utc};
+use chrono::{DateTime, Month, TimeZone, Utc, Weekday};
 use chrono_tz::Tz;
 
 use super::event::{Address, Answer, Event, Privacy, ShowAs, Time};
+use super::recurrence::{Days, End, Pattern, Position, Rule};
 use crate::calendar::field::Group;
 
 /// Describes a change of `groups` to `target`, as
@@ -108,6 +109,82 @@ where
     format!("{} to {until} ({name})", start.format("%a %-d %b %Y, %H:%M"))
 }
 
+/// Describes how a series repeats, as `every 2 weeks on Tue and Thu, until 31 Dec 2026`.
+pub fn rule(rule: &Rule) -> String {
+    let every = |unit: &str| match rule.interval.get() {
+        1 => format!("every {unit}"),
+        n => format!("every {n} {unit}s"),
+    };
+    let (every, when) = match rule.pattern {
+        Pattern::Daily => (every("day"), String::new()),
+        Pattern::Weekly { days, .. } => (every("week"), format!(" on {}", weekdays(days))),
+        Pattern::MonthlyByDate { day, .. } => (every("month"), format!(" on day {day}")),
+        Pattern::MonthlyByDay { position, days } => {
+            (every("month"), format!(" on the {}", nth_day(position, days)))
+        }
+        Pattern::YearlyByDate { month, day, .. } => {
+            (every("year"), format!(" on {day} {}", month_name(month)))
+        }
+        Pattern::YearlyByDay {
+            month,
+            position,
+            days,
+        } => (
+            every("year"),
+            format!(" on the {} of {}", nth_day(position, days), month_name(month)),
+        ),
+    };
+    let end = match rule.end {
+        End::Forever => String::new(),
+        End::Count(count) if count.get() == 1 => ", once".to_owned(),
+        End::Count(count) => format!(", {count} times"),
+        End::Until(last) => format!(", until {}", last.format("%-d %b %Y")),
+    };
+    format!("{every}{when}{end}")
+}
+
+fn weekdays(days: Days) -> String {
+    let names: Vec<String> = days.iter().map(|day| day.to_string()).collect();
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => "no day".to_owned(),
+    }
+}
+
+fn nth_day(position: Position, days: Days) -> String {
+    let nth = match position {
+        Position::First => "first",
+        Position::Second => "second",
+        Position::Third => "third",
+        Position::Fourth => "fourth",
+        Position::Last => "last",
+    };
+    let all = |wanted: &[Weekday]| days == wanted.iter().copied().collect::<Days>();
+    let workdays = [
+        Weekday::Mon,
+        Weekday::Tue,
+        Weekday::Wed,
+        Weekday::Thu,
+        Weekday::Fri,
+    ];
+    let what = match days.len() {
+        7 => "day".to_owned(),
+        _ if all(&workdays) => "workday".to_owned(),
+        _ if all(&[Weekday::Sat, Weekday::Sun]) => "day of a weekend".to_owned(),
+        1 => weekdays(days),
+        _ => format!("of {}", weekdays(days)),
+    };
+    format!("{nth} {what}")
+}
+
+fn month_name(month: u32) -> &'static str {
+    let named = u8::try_from(month)
+        .ok()
+        .and_then(|month| Month::try_from(month).ok());
+    named.map_or("?", |month| month.name())
+}
+
 fn privacy(privacy: Privacy) -> &'static str {
     match privacy {
         Privacy::Normal => "public",
@@ -183,6 +260,55 @@ mod tests {
         assert_eq!(
             change(&groups, &before, &target),
             "title is now “Quarterly review”, moved to Tue 24 Nov 2026, 14:00 to 15:00 (Europe/Brussels)"
+        );
+    }
+
+    #[test]
+    fn a_rule_is_told_in_words() {
+        let days = |of: &[Weekday]| of.iter().copied().collect::<Days>();
+        let told = |pattern, interval: u32, end| {
+            let interval = interval.try_into().unwrap();
+            rule(&Rule {
+                pattern,
+                interval,
+                end,
+            })
+        };
+        let weekly = |of: &[Weekday]| Pattern::Weekly {
+            days: days(of),
+            week_start: Weekday::Mon,
+        };
+        assert_eq!(told(Pattern::Daily, 1, End::Forever), "every day");
+        let three = weekly(&[Weekday::Mon, Weekday::Wed, Weekday::Fri]);
+        assert_eq!(
+            told(three, 1, End::Count(40.try_into().unwrap())),
+            "every week on Mon, Wed and Fri, 40 times"
+        );
+        let last = NaiveDate::from_ymd_opt(2026, 12, 31).unwrap();
+        assert_eq!(
+            told(weekly(&[Weekday::Tue]), 2, End::Until(last)),
+            "every 2 weeks on Tue, until 31 Dec 2026"
+        );
+        let by_day = |position, of: &[Weekday]| Pattern::MonthlyByDay {
+            position,
+            days: days(of),
+        };
+        let friday = by_day(Position::Last, &[Weekday::Fri]);
+        assert_eq!(told(friday, 1, End::Forever), "every month on the last Fri");
+        let weekend = by_day(Position::First, &[Weekday::Sat, Weekday::Sun]);
+        assert_eq!(
+            told(weekend, 3, End::Forever),
+            "every 3 months on the first day of a weekend"
+        );
+        let skip = crate::calendar::recurrence::Skip::Omit;
+        let yearly = Pattern::YearlyByDate {
+            month: 3,
+            day: 5,
+            skip,
+        };
+        assert_eq!(
+            told(yearly, 1, End::Count(1.try_into().unwrap())),
+            "every year on 5 March, once"
         );
     }
 

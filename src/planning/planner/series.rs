@@ -439,7 +439,7 @@ impl Task<'_> {
                     (body, format!(", {}", words::time(&document.master.time)))
                 } else {
                     match wire::series::create_series_body(document, extra) {
-                        Ok(body) => (body, format!(": {}", document.rule())),
+                        Ok(body) => (body, format!(": {}", words::rule(document.rule()))),
                         Err(reason) => return Ok(Err(reason)),
                     }
                 };
@@ -549,7 +549,7 @@ impl Task<'_> {
         let message = if sides.is_series {
             let mut parts = Vec::new();
             if recurrence {
-                parts.push(format!("now {}", target.rule()));
+                parts.push(format!("now {}", words::rule(target.rule())));
             }
             if !chosen.is_empty() {
                 parts.push(format!("{} changed for all", list_groups(&chosen)));
@@ -716,7 +716,7 @@ impl Task<'_> {
             apply.shape = shape;
         }
         let message = match step {
-            OdooStep::Create(_) => format!("made in Odoo from Outlook: {}", target.rule()),
+            OdooStep::Create(_) => format!("made in Odoo from Outlook: {}", words::rule(target.rule())),
             _ => format!("{} · from Outlook", changed_words(step, target)),
         };
         let change = OdooChange::ApplySeries(Box::new(apply));
@@ -1067,7 +1067,7 @@ fn changed_words(step: &OdooStep, target: &Document) -> String {
     };
     let mut parts = Vec::new();
     if changes.rule || changes.hours {
-        parts.push(format!("now {}", target.rule()));
+        parts.push(format!("now {}", words::rule(target.rule())));
     }
     if !changes.groups.is_empty() {
         parts.push(format!("{} changed for all", list_groups(&changes.groups)));
