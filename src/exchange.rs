@@ -792,7 +792,7 @@ impl<'a> Intake<'a> {
             }
             dossier.meeting.note_told(&planner::repeats::of_debt(&debt));
             dossier.meeting.count_write(self.people.now);
-            dossier.tell(debt.user_id, debt.line.clone())?;
+            dossier.tell(debt.user_id, Side::Odoo, 0, debt.line.clone())?;
             if let Some(Ok(record)) = ack.record.as_ref().map(Record::template) {
                 let before = before.as_ref().and_then(|before| before.template().ok());
                 planner::agree_on_answers(&mut dossier.copies, before.as_ref(), &record, self.people)?;

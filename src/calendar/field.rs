@@ -70,6 +70,17 @@ pub enum Side {
     Outlook,
 }
 
+impl Side {
+    pub const ALL: [Self; 2] = [Self::Odoo, Self::Outlook];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Odoo => "odoo",
+            Self::Outlook => "outlook",
+        }
+    }
+}
+
 /// Returns whether a group has the same value in two states *of one side*.
 pub fn unchanged(group: Group, a: &Event, b: &Event) -> bool {
     match group {

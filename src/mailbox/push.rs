@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::calendar::document::Document;
 use crate::calendar::event::{Answer, Event, Time};
-use crate::calendar::field::Group;
+use crate::calendar::field::{Group, Side};
 use crate::calendar::merge::{arrived, guests_as_sent};
 use crate::engine::{Engine, now};
 use crate::guards::budget;
@@ -801,7 +801,12 @@ fn settle_one(
                 dossier.meeting.forget_savers();
             }
         }
-        dossier.tell(account.odoo_user_id, write.line.clone())?;
+        dossier.tell(
+            account.odoo_user_id,
+            Side::Outlook,
+            write.mails,
+            write.line.clone(),
+        )?;
     }
     match outcome {
         Outcome::Written(event) | Outcome::Read(event) => {

@@ -11,9 +11,10 @@ use super::Connection;
 use super::databases::Database;
 use super::meetings::Meeting;
 use super::schema::journal::{self, dsl};
-use super::text_enum::text_enum;
+use super::text_enum::{Stored, text_enum};
+use crate::calendar::field::Side;
 
-/// Rows per statement: Postgres accepts 65,535 values, and a line has eight.
+/// Rows per statement: Postgres accepts 65,535 values, and a line has eleven.
 const ROWS: usize = 2_000;
 
 text_enum! {
@@ -54,6 +55,12 @@ pub struct Line {
     pub content: Option<Value>,
     /// The key by which Odoo knows the series, if the line is about one.
     pub series_key: Option<String>,
+    /// Where it was written, if anywhere.
+    pub side: Option<Stored<Side>>,
+    /// How many mails Outlook sent because of it.
+    pub mails: i32,
+    /// The user who organizes the event in Odoo.
+    pub organizer_id: Option<i32>,
 }
 
 impl Line {
@@ -68,6 +75,9 @@ impl Line {
             message,
             content: None,
             series_key: None,
+            side: None,
+            mails: 0,
+            organizer_id: None,
         }
     }
 
@@ -88,6 +98,9 @@ impl Line {
             message,
             content,
             series_key: meeting.series_key.clone(),
+            side: None,
+            mails: 0,
+            organizer_id: meeting.organizer_in_odoo(),
         }
     }
 }
@@ -105,12 +118,16 @@ pub struct StoredLine {
 
 impl Done {
     /// Returns the lines to write when the write is done.
-    pub fn lines(self, meeting: &Meeting, user_id: i32) -> Vec<Line> {
+    pub fn lines(self, meeting: &Meeting, user_id: i32, side: Side, mails: i32) -> Vec<Line> {
         let line = |level, message, content| Line::of(meeting, Some(user_id), level, message, content);
         let decisions = self.decisions.into_iter();
         decisions
             .map(|decision| line(Level::Warning, decision, None))
-            .chain([line(Level::Info, self.message, self.content)])
+            .chain([Line {
+                side: Some(Stored(side)),
+                mails,
+                ..line(Level::Info, self.message, self.content)
+            }])
             .collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Columns for the values inside stored JSON that queries look for. Only this module fills them,
 //! whenever a row is written, so that no query names a field of the exchange or of Graph.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde_json::Value;
 
@@ -8,6 +9,7 @@ use super::meetings::{Copy, Meeting};
 use super::outbox::OdooDebt;
 use super::schema::{copies, meetings, odoo_outbox};
 use super::stock::StockState;
+use crate::odoo::time::OdooTime;
 
 /// The columns of a meeting: from Odoo's record, and from the ids of Odoo's built-in sync.
 #[derive(Debug, PartialEq, Insertable)]
@@ -17,6 +19,8 @@ pub(super) struct MeetingKeys {
     odoo_name: Option<String>,
     /// Also `true` if Odoo has sent no record.
     odoo_active: bool,
+    /// When it begins, or its first occurrence.
+    odoo_start: Option<DateTime<Utc>>,
     /// The users who are attendees of Odoo's record.
     attendee_user_ids: Vec<i32>,
     stock_state: Option<StockState>,
@@ -36,6 +40,7 @@ impl MeetingKeys {
             organizer_id: meeting.organizer_in_odoo(),
             odoo_name: meeting.name_in_odoo().map(str::to_owned),
             odoo_active: active.and_then(Value::as_bool).unwrap_or(true),
+            odoo_start: meeting.template_in_odoo().and_then(start_of),
             attendee_user_ids: attendees.filter_map(user_of).collect(),
             stock_state: link.as_ref().map(|link| link.state),
             stock_translated: link.as_ref().is_some_and(|link| link.translated),
@@ -43,6 +48,11 @@ impl MeetingKeys {
             stock_immutable_id: link.and_then(|link| link.immutable_id),
         }
     }
+}
+
+fn start_of(record: &Value) -> Option<DateTime<Utc>> {
+    let start: OdooTime = serde_json::from_value(record.get("start")?.clone()).ok()?;
+    Some(start.0)
 }
 
 fn user_of(attendee: &Value) -> Option<i32> {

@@ -41,6 +41,7 @@ const PORTIONS: &[(&str, &str)] = &[
          UPDATE meetings SET odoo_state = NULL, base_odoo = NULL, base_outlook = NULL, stock = NULL,
              odoo_times = '{}', told = '{}', set_aside = NULL, archived_for_outlook = false,
              organizer_id = CASE WHEN stub IS NULL THEN NULL ELSE organizer_id END, odoo_name = NULL, odoo_active = true,
+             odoo_start = NULL,
              attendee_user_ids = '{}', stock_state = NULL, stock_microsoft_id = NULL, stock_immutable_id = NULL,
              stock_translated = false
          WHERE id IN (SELECT id FROM ended)",

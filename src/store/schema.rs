@@ -253,6 +253,8 @@ diesel::table! {
         stock_microsoft_id -> Nullable<Text>,
         stock_immutable_id -> Nullable<Text>,
         stock_translated -> Bool,
+        odoo_start -> Nullable<Timestamptz>,
+        set_aside_code -> Nullable<Text>,
     }
 }
 
@@ -347,6 +349,7 @@ diesel::table! {
         attempts -> Integer,
         since -> Timestamptz,
         next_at -> Timestamptz,
+        reason_code -> Nullable<Text>,
     }
 }
 
@@ -362,6 +365,9 @@ diesel::table! {
         message -> Text,
         content -> Nullable<Jsonb>,
         series_key -> Nullable<Text>,
+        side -> Nullable<Text>,
+        mails -> Integer,
+        organizer_id -> Nullable<Integer>,
     }
 }
 

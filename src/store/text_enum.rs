@@ -9,6 +9,7 @@ use diesel::pg::{Pg, PgValue};
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::Text;
 
+use crate::calendar::field::Side;
 use crate::calendar::invitations::Guests;
 use crate::calendar::merge::Policy;
 
@@ -22,6 +23,13 @@ impl Named for Guests {
     const ALL: &'static [Self] = &Guests::ALL;
     fn name(self) -> &'static str {
         Guests::name(self)
+    }
+}
+
+impl Named for Side {
+    const ALL: &'static [Self] = &Side::ALL;
+    fn name(self) -> &'static str {
+        Side::name(self)
     }
 }
 

@@ -21,7 +21,7 @@ use super::schema::meetings::dsl as m;
 use super::schema::odoo_outbox::dsl as o;
 use super::schema::outlook_outbox::dsl as l;
 use super::{Connection, from_json, stock};
-use crate::calendar::field::Group;
+use crate::calendar::field::{Group, Side};
 use crate::traces;
 
 /// Rows per statement: Postgres accepts 65,535 values, and a meeting has about forty.
@@ -94,14 +94,20 @@ impl Dossier {
         shown(false) && !shown(true)
     }
 
-    /// Adds the journal lines of a write that is done.
+    /// Adds the journal lines of a write that is done on a side, and that sent so many mails.
     ///
     /// # Errors
     /// When its line cannot be read.
-    pub fn tell(&mut self, user_id: i32, done: Option<serde_json::Value>) -> anyhow::Result<()> {
+    pub fn tell(
+        &mut self,
+        user_id: i32,
+        side: Side,
+        mails: i32,
+        done: Option<serde_json::Value>,
+    ) -> anyhow::Result<()> {
         let Some(done) = done else { return Ok(()) };
         let done: journal::Done = from_json(done, "journal line")?;
-        self.lines.extend(done.lines(&self.meeting, user_id));
+        self.lines.extend(done.lines(&self.meeting, user_id, side, mails));
         Ok(())
     }
 }
@@ -609,6 +615,7 @@ async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult
                 m::organizer_id.eq(excluded(m::organizer_id)),
                 m::odoo_name.eq(excluded(m::odoo_name)),
                 m::odoo_active.eq(excluded(m::odoo_active)),
+                m::odoo_start.eq(excluded(m::odoo_start)),
                 m::attendee_user_ids.eq(excluded(m::attendee_user_ids)),
                 m::stock_state.eq(excluded(m::stock_state)),
                 m::stock_microsoft_id.eq(excluded(m::stock_microsoft_id)),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use diesel::sql_types::{BigInt, Jsonb, Text};
 use diesel_async::{AsyncConnection, RunQueryDsl};
+use outlook_bridge::calendar::field::Side;
 use outlook_bridge::calendar::invitations::Guests;
 use outlook_bridge::calendar::merge::Policy;
 use outlook_bridge::store::accounts::{BackfillState, Decision, SyncState};
@@ -83,6 +84,7 @@ async fn enums_are_stored_under_the_names_that_the_tables_allow() {
         ("accounts.state", SyncState::NAMES),
         ("databases.policy", &Policy::ALL.map(Policy::name)),
         ("journal.level", Level::NAMES),
+        ("journal.side", &Side::ALL.map(Side::name)),
         ("meetings.guests", &Guests::ALL.map(Guests::name)),
         ("meetings.stock_state", StockState::NAMES),
         ("outlook_outbox.asks", AskFor::NAMES),
@@ -246,6 +248,7 @@ async fn what_queries_look_for_is_what_the_json_says() {
     let differing = format!(
         "{said} WHERE organizer_id IS DISTINCT FROM (said #>> '{{organizer,user_id}}')::integer
             OR odoo_name IS DISTINCT FROM said ->> 'name'
+            OR odoo_start IS DISTINCT FROM (said ->> 'start')::timestamp AT TIME ZONE 'UTC'
             OR odoo_active IS DISTINCT FROM coalesce((odoo_state ->> 'active')::boolean, true)
             OR cardinality(attendee_user_ids) <> (SELECT count(*) FROM jsonb_array_elements(said -> 'attendees') AS a
                                                   WHERE a ->> 'user_id' IS NOT NULL)"

@@ -1,0 +1,1 @@
+ALTER TABLE journal DROP COLUMN side, DROP COLUMN mails, DROP COLUMN organizer_id;
