@@ -4,6 +4,7 @@
 //! **Invariant:** nothing here knows Microsoft, the database or HTTP.
 
 pub mod api;
+pub mod domain;
 pub mod error;
 pub mod exchange;
 pub mod expansion;
