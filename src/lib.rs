@@ -8,6 +8,7 @@
 //! | [`odoo`] | the protocol with Odoo: envelope, errors, snapshots and changes |
 //! | [`outlook`] | Microsoft: login, Graph client, wire types |
 //! | [`store`] | Postgres: schema, queries, sealed secrets, the embedded cluster |
+//! | [`records`] | accounts, meetings, the journal: searched like Odoo's models |
 //! | [`engine`] | what every sync needs: connections, settings, the clock, fair turns |
 //! | [`planning`] | decides, in one transaction, what to write to either side |
 //! | [`guards`] | changes that wait for a person's approval |
@@ -40,6 +41,7 @@ pub mod migration;
 pub mod odoo;
 pub mod outlook;
 pub mod planning;
+pub mod records;
 pub mod reset;
 pub mod store;
 pub mod traces;

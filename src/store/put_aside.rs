@@ -6,12 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
+use uuid::Uuid;
 
 use super::Connection;
 use super::reason::Reason;
-use super::schema::copies;
 use super::schema::meetings::{self, dsl as m};
 use super::schema::put_aside::{self, dsl};
+use super::schema::{accounts, copies};
 
 /// Returns whether the reason says that something is wrong. An item without such a reason merely
 /// waits.
@@ -317,6 +318,26 @@ pub async fn list(conn: &mut Connection, account_id: i64) -> QueryResult<Vec<Lis
             next_at,
         });
     Ok(listed.collect())
+}
+
+/// Lets these items be tried at the next runs of their mailboxes; returns those accounts.
+pub async fn make_these_due(
+    conn: &mut Connection,
+    database_id: Uuid,
+    ids: Vec<i64>,
+) -> QueryResult<BTreeSet<i64>> {
+    let of_database = accounts::table
+        .filter(accounts::database_id.eq(database_id))
+        .select(accounts::id);
+    let these = dsl::put_aside
+        .filter(dsl::id.eq_any(ids))
+        .filter(dsl::account_id.eq_any(of_database));
+    let of_accounts: Vec<i64> = diesel::update(these)
+        .set(dsl::next_at.eq(diesel::dsl::now))
+        .returning(dsl::account_id)
+        .get_results(conn)
+        .await?;
+    Ok(of_accounts.into_iter().collect())
 }
 
 /// Lets everything that is put aside be tried at the mailboxes' next runs; returns the number of

@@ -8,7 +8,7 @@ const FLOORS: &[&[&str]] = &[
     &["traces"],
     &["odoo", "outlook"],
     &["store"],
-    &["engine"],
+    &["engine", "records"],
     &["planning"],
     &["guards", "reset"],
     &["auth"],
