@@ -4,7 +4,6 @@
 //! Odoo's record again, or reactivates it; Outlook's event is then made anew, with a series'
 //! exceptions, and Outlook invites the guests.
 
-use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection;
 use serde::Serialize;
@@ -17,6 +16,7 @@ use crate::calendar::plan::Mail;
 use crate::calendar::words;
 use crate::engine::{Engine, now};
 use crate::measures::Purpose;
+use crate::odoo::OdooError;
 use crate::odoo::snapshot::is_over;
 use crate::planning::people::People;
 use crate::planning::planner;
@@ -92,28 +92,31 @@ pub async fn preview(conn: &mut Connection, database: &Database, id: i64) -> any
     let meeting = found
         .first()
         .filter(|meeting| meeting.database_id == database.id)
-        .with_context(|| unknown(id, database))?;
+        .ok_or_else(|| unknown(id, database))?;
     of(meeting, &people)
 }
 
-/// Puts a meeting back, if that invites exactly whom the preview has shown.
+/// Puts a meeting back, if that invites exactly whom a preview has announced.
 ///
 /// # Errors
 /// When it cannot be put back, or others would be invited than was shown. Nothing is changed then.
-pub async fn put_back(engine: &Engine, database: &Database, seen: &Preview) -> anyhow::Result<()> {
-    let id = seen.lost.id;
+pub async fn put_back(
+    engine: &Engine,
+    database: &Database,
+    id: i64,
+    announced: &[Address],
+) -> anyhow::Result<()> {
     let mut conn = engine.store.get().await?;
     let effects = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
             let lock = databases::serialize(conn, database.id, Purpose::Button).await?;
             let people = People::load(conn, database.id, now()).await?;
             let mut unit = UnitOfWork::of(conn, &lock, &[id]).await?;
-            let dossier = unit.get(id).with_context(|| unknown(id, database))?;
+            let dossier = unit.get(id).map_err(|_| unknown(id, database))?;
             let present = of(&dossier.meeting, &people)?;
-            ensure!(
-                present.invited == seen.invited,
-                "other people would be invited now: look at it again"
-            );
+            if present.invited != announced {
+                return Err(OdooError::user("Other people would be invited now: look at it again.").into());
+            }
             let meeting = &mut dossier.meeting;
             meeting.put_back = true;
             meeting.collected = false;
@@ -124,15 +127,17 @@ pub async fn put_back(engine: &Engine, database: &Database, seen: &Preview) -> a
                 meeting,
                 meeting.organizer_in_odoo(),
                 Level::Info,
-                "is put back, as an administrator wants it".to_owned(),
+                "is to be put back, as somebody asked for it".to_owned(),
                 None,
             );
             dossier.lines.push(line);
             let effects = planner::replan(dossier, &people)?;
-            ensure!(
-                dossier.debt.is_some(),
-                "it has no form that Odoo can show: all of it may be past, or Odoo cannot repeat as it does"
-            );
+            if dossier.debt.is_none() {
+                return Err(OdooError::user(
+                    "It has no form that Odoo can show: all of it may be past, or Odoo cannot repeat as it does.",
+                )
+                .into());
+            }
             unit.save(conn, people.now).await?;
             Ok(effects)
         })
@@ -142,17 +147,20 @@ pub async fn put_back(engine: &Engine, database: &Database, seen: &Preview) -> a
     Ok(())
 }
 
-fn unknown(id: i64, database: &Database) -> String {
-    format!(
+fn unknown(id: i64, database: &Database) -> OdooError {
+    OdooError::Missing(format!(
         "nothing that was deleted in {} has the number {id}: 'outlook-bridge put-back' lists what was",
         database.name
-    )
+    ))
 }
 
 fn of(meeting: &Meeting, people: &People) -> anyhow::Result<Preview> {
     let owner = match owner(meeting, people)? {
         Ok(owner) => owner,
-        Err(obstacle) => bail!("“{}” cannot be put back: {obstacle}", meeting.title()),
+        Err(obstacle) => {
+            let words = format!("“{}” cannot be put back: {obstacle}", meeting.title());
+            return Err(OdooError::User(words).into());
+        }
     };
     Ok(Preview {
         lost: shown(meeting, people),
@@ -173,7 +181,7 @@ fn shown(meeting: &Meeting, people: &People) -> Lost {
         if lost.is_single() {
             first
         } else {
-            format!("{first}, repeated: {}", lost.rule())
+            format!("{first}, {}", words::rule(lost.rule()))
         }
     });
     let obstacle = match owner(meeting, people) {

@@ -86,7 +86,7 @@ pub async fn put_back(
         How::Invite => true,
     };
     if is_done {
-        put_back::put_back(&opened.engine(config)?, &database, &seen).await?;
+        put_back::put_back(&opened.engine(config)?, &database, event, &seen.invited).await?;
     }
     if form == Form::Json {
         return output::json(&json!({"done": is_done, "preview": seen}));

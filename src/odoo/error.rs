@@ -83,8 +83,9 @@ impl OdooError {
 }
 
 impl From<anyhow::Error> for OdooError {
+    /// Words for a person stay what they are.
     fn from(cause: anyhow::Error) -> Self {
-        Self::Internal(cause)
+        cause.downcast().unwrap_or_else(Self::Internal)
     }
 }
 
@@ -97,6 +98,12 @@ impl From<diesel::result::Error> for OdooError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_for_a_person_survive_other_layers() {
+        let error = OdooError::from(anyhow::Error::from(OdooError::user("Do this.")));
+        assert!(matches!(error, OdooError::User(words) if words == "Do this."));
+    }
 
     #[test]
     fn an_internal_fault_tells_nothing_of_its_cause() {
