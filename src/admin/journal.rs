@@ -43,10 +43,12 @@ pub struct JournalLine {
     user_id: Option<i32>,
     res_id: Option<i32>,
     message: String,
+    /// It says how the event stands now; otherwise what was done.
+    standing: bool,
 }
 
 /// Returns the newest lines first. For an event that is not in step with Outlook, the first line
-/// says why. For an event with attachments in Outlook, a line says so, as Odoo has no field for
+/// (`standing`) says why. For an event with attachments in Outlook, a line says so, as Odoo has no field for
 /// them.
 ///
 /// # Errors
@@ -70,6 +72,7 @@ pub async fn read(
         user_id: line.odoo_user_id,
         res_id: line.odoo_id,
         message: line.message,
+        standing: false,
     }));
     Ok(lines)
 }
@@ -103,7 +106,8 @@ async fn standing(
         title: dossier.meeting.title(),
         user_id: dossier.meeting.organizer_in_odoo(),
         res_id: request.res_id,
-        message: format!("Now: {message}"),
+        message,
+        standing: true,
     };
     Ok(messages.into_iter().flatten().map(line).collect())
 }

@@ -17,9 +17,11 @@ impl World {
             .await
             .expect("a journal");
         let lines = told.as_array().expect("lines").iter();
-        lines
-            .map(|line| line["message"].as_str().expect("words").to_owned())
-            .collect()
+        let words = |line: &Value| {
+            let now = if line["standing"] == true { "Now: " } else { "" };
+            format!("{now}{}", line["message"].as_str().expect("words"))
+        };
+        lines.map(words).collect()
     }
 
     fn id(&self, name: &str) -> i64 {
