@@ -12,7 +12,9 @@ use subtle::ConstantTimeEq;
 
 use super::caller::shorten;
 use crate::admin::journal::{self, JournalRequest};
+use crate::admin::put_back;
 use crate::auth::accounts;
+use crate::calendar::event::Address;
 use crate::doctor;
 use crate::engine::Engine;
 use crate::engine::notify_url::{self, Notifications};
@@ -26,8 +28,10 @@ use crate::odoo::exchange::State;
 use crate::odoo::rpc::Call;
 use crate::store::databases::{self, Database};
 use crate::store::journal::{Level, note};
+use crate::store::leases::{self, Urgency};
+use crate::store::put_aside;
 use crate::store::seal::digest;
-use crate::{admin, exchange, reset};
+use crate::{admin, exchange, records, reset};
 
 /// The caller, which is put into the call's extensions after the key was checked.
 #[derive(Clone, Debug)]
@@ -102,7 +106,7 @@ fn caller(extensions: &Extensions) -> Result<&Caller, OdooError> {
 
 /// Registers `model.method` as a function of caller and arguments.
 macro_rules! method {
-    ($module:ident, $name:literal, |$engine:ident, $caller:ident, $arguments:ident: $type:ty| $body:expr) => {
+    ($module:ident, $name:expr, |$engine:ident, $caller:ident, $arguments:ident: $type:ty| $body:expr) => {
         $module.register_async_method($name, |params, $engine, extensions| async move {
             let called: Result<Value, OdooError> = async {
                 let $caller = caller(&extensions)?;
@@ -123,6 +127,63 @@ macro_rules! method_with_state {
             $body;
             state(&$engine, $caller).await?
         });
+    };
+}
+
+/// Registers the methods that search a model as Odoo's are searched.
+macro_rules! read_model {
+    ($module:ident, $name:literal, $model:expr) => {
+        method!(
+            $module,
+            concat!($name, ".fields_get"),
+            |_engine, _caller, _arguments: NoArguments| records::fields_get(&$model)
+        );
+        method!(
+            $module,
+            concat!($name, ".search_read"),
+            |engine, caller, search: records::Search| {
+                let mut conn = engine.store.get().await?;
+                $model
+                    .search_read(&mut conn, caller.database.id, &search)
+                    .await?
+            }
+        );
+        method!(
+            $module,
+            concat!($name, ".search"),
+            |engine, caller, search: records::Search| {
+                let mut conn = engine.store.get().await?;
+                $model.search(&mut conn, caller.database.id, search).await?
+            }
+        );
+        method!(
+            $module,
+            concat!($name, ".search_count"),
+            |engine, caller, search: records::Search| {
+                let mut conn = engine.store.get().await?;
+                $model
+                    .search_count(&mut conn, caller.database.id, &search)
+                    .await?
+            }
+        );
+        method!(
+            $module,
+            concat!($name, ".read"),
+            |engine, caller, read: records::Read| {
+                let mut conn = engine.store.get().await?;
+                $model.read(&mut conn, caller.database.id, read).await?
+            }
+        );
+        method!(
+            $module,
+            concat!($name, ".read_group"),
+            |engine, caller, groups: records::ReadGroup| {
+                let mut conn = engine.store.get().await?;
+                $model
+                    .read_group(&mut conn, caller.database.id, &groups)
+                    .await?
+            }
+        );
     };
 }
 
@@ -160,6 +221,26 @@ struct CheckRequest {
 #[derive(Deserialize)]
 pub(super) struct Notified {
     pub(super) value: Vec<Value>,
+}
+
+/// The keyword arguments of `outlook.bridge.trouble.retry`.
+#[derive(Deserialize)]
+struct RetryRequest {
+    ids: Vec<i64>,
+}
+
+/// The keyword arguments of `outlook.bridge.meeting.preview_put_back`.
+#[derive(Deserialize)]
+struct PutBackPreviewRequest {
+    meeting_id: i64,
+}
+
+/// The keyword arguments of `outlook.bridge.meeting.put_back`.
+#[derive(Deserialize)]
+struct PutBackRequest {
+    meeting_id: i64,
+    /// As the preview has announced them.
+    invited: Vec<Address>,
 }
 
 #[derive(Deserialize)]
@@ -244,6 +325,36 @@ impl Methods {
             |engine, caller, request: JournalRequest| {
                 let mut conn = engine.store.get().await?;
                 journal::read(&mut conn, &caller.database, &request).await?
+            }
+        );
+        read_model!(module, "outlook.bridge.account", records::ACCOUNT);
+        read_model!(module, "outlook.bridge.journal", records::JOURNAL);
+        read_model!(module, "outlook.bridge.meeting", records::MEETING);
+        read_model!(module, "outlook.bridge.trouble", records::TROUBLE);
+        method!(
+            module,
+            "outlook.bridge.trouble.retry",
+            |engine, caller, request: RetryRequest| {
+                let mut conn = engine.store.get().await?;
+                let accounts = put_aside::make_these_due(&mut conn, caller.database.id, request.ids).await?;
+                leases::wake(&mut conn, accounts.into_iter().collect(), Urgency::Person).await?;
+                true
+            }
+        );
+        method!(
+            module,
+            "outlook.bridge.meeting.preview_put_back",
+            |engine, caller, request: PutBackPreviewRequest| {
+                let mut conn = engine.store.get().await?;
+                put_back::preview(&mut conn, &caller.database, request.meeting_id).await?
+            }
+        );
+        method!(
+            module,
+            "outlook.bridge.meeting.put_back",
+            |engine, caller, request: PutBackRequest| {
+                put_back::put_back(&engine, &caller.database, request.meeting_id, &request.invited).await?;
+                true
             }
         );
         method_with_state!(

@@ -14,6 +14,7 @@ ADDON = Path(__file__).parents[2] / "odoo_addon" / "microsoft_calendar_bridge"
 METHODS = "| model | method | keyword arguments | answer |"
 VALUES = "| field | values |"
 REFUSED = "| what is refused | HTTP status | error |"
+LISTS = "| method of each | keyword arguments | answer |"
 
 # Types of examples that have another name in the code.
 TYPES = {
@@ -89,6 +90,18 @@ def test_methods(source, document):
     for name, arguments in documented.items():
         if arguments is not None:
             assert arguments == set(known[name]), name
+
+
+def test_lists(source, document):
+    models, methods = source.list_methods()
+    assert models <= words(document.sections["Lists"])
+    rows = {name.strip("`"): arguments for name, arguments, _answer in document.table("Lists", LISTS)}
+    assert rows.keys() == methods.keys()
+    for name, arguments in rows.items():
+        known = set(source.all_fields(methods[name], methods[name].fields))
+        shown = words(re.sub(r"\([^)]*\)", "", arguments))
+        # `search_count` takes the arguments of a search, and needs two of them.
+        assert shown <= known if name in ("search", "search_count") else shown == known, name
 
 
 def variants_of(source: Source, declared: Type) -> Type | None:

@@ -66,6 +66,7 @@ mod proxy;
 mod put_aside;
 mod put_back;
 mod putting_aside;
+mod records;
 mod removal_limit;
 mod repeats;
 mod resets;

@@ -1,20 +1,25 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import logging
+
 from markupsafe import Markup
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.http import request
-from odoo.tools import is_html_empty
+from odoo.tools import format_datetime, is_html_empty
 
 from ..compat import CROSSING, code_translations
 from .calendar_recurrence import SERIES
 from .outlook_bridge_account import CONNECTED
+from .outlook_bridge_client import QUICK
 from .outlook_bridge_outbox import applying
 from .outlook_bridge_own import without_own
 from .outlook_bridge_snapshot import CONTACT_CLASS, PLAIN_CONTACT, SNAPSHOT_FIELDS
 from .private_context import private, private_value
+
+_logger = logging.getLogger(__name__)
 
 TIME_FIELDS = ("allday", "start", "stop", "start_date", "stop_date")
 # Which fields of the snapshot a written field can change. Attendees have hooks of their own.
@@ -67,6 +72,7 @@ class CalendarEvent(models.Model):
     )
 
     outlook_bridge_has_journal = fields.Boolean(compute="_compute_outlook_bridge_has_journal")
+    outlook_bridge_standing = fields.Char("Outlook", compute="_compute_outlook_bridge_standing")
     outlook_bridge_slot = fields.Datetime(
         copy=False, readonly=True, help="Where the rule puts this occurrence, wherever it has been moved since."
     )
@@ -123,9 +129,32 @@ class CalendarEvent(models.Model):
                 paired and saved and (self.env.is_system() or saved.user_id == self.env.user)
             )
 
+    @api.depends("user_id")
+    @api.depends_context("uid")
+    def _compute_outlook_bridge_standing(self):
+        """Says how an event stands between Odoo and Outlook. A form asks the service for it, briefly."""
+        self.outlook_bridge_standing = False
+        client = self.env["outlook.bridge.client"]
+        event = self._origin
+        if len(event) != 1 or not self.outlook_bridge_has_journal or client._recently_down():
+            return
+        key = event.sudo().recurrence_id.outlook_bridge_key or None
+        about = {"user_id": None, "res_id": event.id, "key": key}
+        try:
+            told = client._call("outlook.bridge", "journal", timeout=QUICK, limit=1, **about)
+        except UserError as error:
+            _logger.info("How event %s stands is not known: %s", event.id, error)
+            return
+        if standing := [line["message"] for line in told if line.get("standing")]:
+            sentences = [f"{words[:1].upper()}{words[1:].rstrip('.')}." for words in standing]
+            self.outlook_bridge_standing = " ".join(sentences)
+        elif told:
+            since = format_datetime(self.env, fields.Datetime.to_datetime(told[0]["time"]))
+            self.outlook_bridge_standing = self.env._("In step with Outlook since %(time)s", time=since)
+
     def action_outlook_bridge_journal(self):
         self.ensure_one()
-        return self.env["outlook.bridge.journal.line"]._open(event=self)
+        return self.env["outlook.bridge.journal"]._open(event=self)
 
     # ------------------------------------------------------------
     # Collecting what changed

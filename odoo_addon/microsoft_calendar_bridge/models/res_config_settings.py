@@ -287,7 +287,7 @@ class ResConfigSettings(models.TransientModel):
         return super().set_values()
 
     def action_outlook_bridge_journal(self):
-        return self.env["outlook.bridge.journal.line"]._open()
+        return self.env["outlook.bridge.journal"]._open()
 
     def action_outlook_bridge_check(self):
         return self.env["outlook.bridge.check"]._open()

@@ -343,7 +343,7 @@ class ResUsers(models.Model):
 
     def action_outlook_bridge_journal(self):
         self.ensure_one()
-        return self.env["outlook.bridge.journal.line"]._open(user=self)
+        return self.env["outlook.bridge.journal"]._open(user=self)
 
     def _outlook_bridge_tell(self, model, method, **kwargs):
         """Calls the service and stores the state that it answers with."""

@@ -11,7 +11,7 @@ from . import (
     test_exchange,
     test_gestures,
     test_in_anothers_name,
-    test_journal,
+    test_lists,
     test_mail,
     test_online_meeting,
     test_outbox,

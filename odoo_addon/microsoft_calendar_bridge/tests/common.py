@@ -2,6 +2,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 import copy
+import itertools
 import json
 from collections import Counter
 from datetime import datetime, timedelta
@@ -30,6 +31,39 @@ POKE_KEY = "the-poke-key"
 NEXT_KEY = "the-next-api-key-of-this-database"
 # Handlers whose method name several models have.
 HANDLERS = {("microsoft.calendar.account.reset", "preview"): "do_preview_reset"}
+# Methods with which models of the service are searched.
+LISTS = ("search", "search_read", "search_count", "read", "read_group")
+
+
+def matches(row, domain):
+    """Whether a row of the service satisfies a domain; knows the operators that the tests use."""
+    compare = {
+        "=": lambda value, wanted: (value or False) == wanted,
+        "!=": lambda value, wanted: (value or False) != wanted,
+        "in": lambda value, wanted: (value or False) in wanted,
+        "not in": lambda value, wanted: (value or False) not in wanted,
+        ">": lambda value, wanted: bool(value) and value > wanted,
+        ">=": lambda value, wanted: bool(value) and value >= wanted,
+        "<": lambda value, wanted: bool(value) and value < wanted,
+        "ilike": lambda value, wanted: wanted.lower() in (value or "").lower(),
+    }
+    terms = iter(domain)
+
+    def term():
+        one = next(terms)
+        if one == "!":
+            return not term()
+        if one in ("&", "|"):
+            both = [term(), term()]
+            return all(both) if one == "&" else any(both)
+        name, operator, wanted = one
+        return wanted == name if operator == "=" and name in (0, 1) else compare[operator](row[name], wanted)
+
+    results = []
+    while (following := next(terms, None)) is not None:
+        terms = itertools.chain([following], terms)
+        results.append(term())
+    return all(results)
 
 
 def merged(change, actors):
@@ -86,8 +120,12 @@ class FakeService:
         # {record id: why the service cannot take it}
         self.rejects = {}
         self.journal = []
+        # {model: what the service knows}, for models that are searched
+        self.rows = {}
         self.removals = {}
         self.stock_links = []
+        # whom Outlook invites to what is put back
+        self.invited = []
         self.previews = {}
         self.nonce = "n0"
         self.last_pair = None
@@ -198,6 +236,9 @@ class FakeService:
                     raise Refusal("odoo.exceptions.AccessDenied", "This code is not valid, or no longer.")
             elif key not in (KEY, NEXT_KEY):
                 raise Refusal("odoo.exceptions.AccessDenied", "Wrong key.")
+            if method in LISTS:
+                kwargs = {"model": model, "method": method, **kwargs}
+                method = "list"
             result = getattr(self, HANDLERS.get((model, method), f"do_{method}"))(**kwargs)
         except Refusal as refusal:
             data = {"name": refusal.name, "message": str(refusal), "arguments": [str(refusal)], "context": {}}
@@ -257,6 +298,38 @@ class FakeService:
             return state
         changed = [account for user, account in present.items() if known.get(user) != account]
         return {**state, "partial": True, "accounts": changed}
+
+    def do_list(self, model, method, domain=(), ids=None, fields=None, groupby=(), aggregates=(), **page):
+        rows = [row for row in self.rows.get(model, []) if matches(row, domain) and (ids is None or row["id"] in ids)]
+        if method == "search_count":
+            return len(rows)
+        if method == "read_group":
+            assert list(aggregates) == ["__count"], aggregates
+            # a period of time is a day here
+            names = [name.split(":")[0] for name in groupby]
+            groups = Counter(tuple(row[name] for name in names) for row in rows)
+            return [[*group, count] for group, count in groups.items()]
+        start = page.get("offset") or 0
+        rows = rows[start:][: page.get("limit")]
+        if method == "search":
+            return [row["id"] for row in rows]
+        return copy.deepcopy([{name: row[name] for name in {"id", *fields}} for row in rows])
+
+    def do_retry(self, ids):
+        self.rows["outlook.bridge.trouble"] = [
+            row for row in self.rows["outlook.bridge.trouble"] if row["id"] not in ids
+        ]
+        return True
+
+    def do_preview_put_back(self, meeting_id):
+        [row] = [row for row in self.rows["outlook.bridge.meeting"] if row["id"] == meeting_id]
+        told = {"id": meeting_id, "title": row["title"], "time": "2026-11-22 10:00", "obstacle": None}
+        return {**told, "record_is_new": True, "mailbox": "ann@contoso.test", "invited": self.invited}
+
+    def do_put_back(self, meeting_id, invited):
+        if invited != self.invited:
+            raise Refusal("odoo.exceptions.UserError", "Other people would be invited now: look at it again.")
+        return True
 
     def do_journal(self, user_id, res_id, limit, key=None):
         lines = [

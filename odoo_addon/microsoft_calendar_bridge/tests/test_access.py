@@ -14,13 +14,18 @@ from odoo.tools import mute_logger
 
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_own import is_own
 
-from .common import BridgeMixin
+from .common import LISTS, BridgeMixin
 
 ADDON = "odoo.addons.microsoft_calendar_bridge"
 
 # Who may call the methods of this add-on from outside. "all": internal users for themselves. "own":
 # users for their own records. "admin": who may change the settings. "orm": Odoo checks the model's
 # access rules.
+ASKED_MODELS = ("outlook.bridge.journal", "outlook.bridge.meeting", "outlook.bridge.trouble")
+ASKED = {
+    **dict.fromkeys(("action_open_event", "action_open_journal"), "own"),
+    **dict.fromkeys(("exists", "search_count", "search_fetch"), "orm"),
+}
 METHODS = {
     "calendar.event": {
         "action_outlook_bridge_invite": "own",
@@ -38,7 +43,10 @@ METHODS = {
         **dict.fromkeys(("create", "write", "unlink"), "orm"),
     },
     "outlook.bridge.check": {"action_check_again": "admin"},
-    "outlook.bridge.journal.line": {"action_open_event": "own"},
+    "outlook.bridge.journal": ASKED,
+    "outlook.bridge.meeting": {**ASKED, "action_put_back": "own"},
+    "outlook.bridge.put.back": {"action_put_back": "own"},
+    "outlook.bridge.trouble": {**ASKED, "action_retry": "own"},
     "outlook.bridge.preview": {
         **dict.fromkeys(("action_apply", "action_send_held", "action_drop_held"), "own"),
         "write": "orm",
@@ -61,7 +69,7 @@ METHODS = {
     "res.partner": dict.fromkeys(("write", "unlink"), "orm"),
     "res.users.settings": dict.fromkeys(("create", "write"), "orm"),
     "res.users": {
-        "action_outlook_bridge_journal": "admin",
+        "action_outlook_bridge_journal": "own",
         "action_outlook_bridge_preview": "own",
         "check_synchronization_status": "all",
         "outlook_bridge_attention": "all",
@@ -143,7 +151,8 @@ class TestAccess(BridgeMixin, HttpCase):
     def test_every_method_is_in_the_table(self):
         found = self.ours()
         # methods that a model inherits from our abstract model count for the inheriting model
-        found.pop("outlook.bridge.event.line", None)
+        for model in ("outlook.bridge.asked", "outlook.bridge.asked.event", "outlook.bridge.event.line"):
+            found.pop(model, None)
         # its methods count for the models that inherit it
         found.pop("outlook.bridge.own", None)
         self.assertEqual(found, {model: set(methods) for model, methods in METHODS.items()})
@@ -284,7 +293,11 @@ class TestAccess(BridgeMixin, HttpCase):
         self.service.previews[self.bob.id] = self.told(meeting)
         preview = self.env["outlook.bridge.preview"].with_user(self.bob)._open(self.bob)["res_id"]
         preview = self.env["outlook.bridge.preview"].browse(preview)
-        journal = self.env["outlook.bridge.journal.line"].with_user(self.bob)._fill([{"title": "His"}])
+        names = {name for model in ASKED_MODELS for name in self.registry[model]._fields}
+        his = {"id": 9, "title": "His", "user_id": self.bob.id, "state": "deleted"}
+        self.service.rows = {model: [{**dict.fromkeys(names, False), **his}] for model in ASKED_MODELS}
+        put_back = self.env["outlook.bridge.put.back"].with_user(self.bob)
+        put_back = put_back._open(self.env["outlook.bridge.meeting"].browse(9))["res_id"]
         check = self.env["outlook.bridge.check"]._fill({"checks": [{"title": "Clock", "found": "It is late."}]})
         self.env.flush_all()
         self.service.calls.clear()
@@ -296,7 +309,8 @@ class TestAccess(BridgeMixin, HttpCase):
             "outlook.bridge.account": self.env["outlook.bridge.account"]._of(self.bob)[self.bob.id].ids,
             "outlook.bridge.check": check.ids,
             "outlook.bridge.check.line": check.line_ids.ids,
-            "outlook.bridge.journal.line": journal.ids,
+            **dict.fromkeys(ASKED_MODELS, [9]),
+            "outlook.bridge.put.back": [put_back],
             "outlook.bridge.preview": preview.ids,
             "outlook.bridge.preview.line": preview.line_ids.ids,
             "outlook.bridge.preview.held": preview.held_ids.ids,
@@ -322,7 +336,8 @@ class TestAccess(BridgeMixin, HttpCase):
                         self.assertNotIn("outlook_bridge_url", json.dumps(answer))
                         continue
                     self.assertIn("error", answer, f"{login} may call {model}.{method}")
-        told = [call for call in self.service.calls if call["method"] != "sync"]
+        # whether a row of the service is the user's own, only the service knows
+        told = [call for call in self.service.calls if call["method"] not in ("sync", *LISTS)]
         self.assertFalse(told, "the service heard nothing of it")
 
     def test_the_wrong_user_sees_nothing_of_an_account(self):

@@ -95,23 +95,16 @@ class TestControllers(BridgeMixin, HttpCase):
     @mute_logger("odoo.http")
     def test_journal(self):
         event = self.event()
-        self.service.journal = [
-            {
-                "time": "2026-11-22 10:00:00",
-                "level": "info",
-                "title": "Review",
-                "user_id": self.ann.id,
-                "res_id": event.id,
-                "message": "created in Outlook · no mail",
-            }
-        ]
+        line = {"id": 1, "title": "Review", "user_id": self.ann.id, "organizer_id": False, "key": False}
+        line["res_id"] = event.id
+        self.service.rows["outlook.bridge.journal"] = [line]
         self.env.flush_all()
         action = self.call_kw("calendar.event", "action_outlook_bridge_journal", [event.id])["result"]
         [line] = self.call_kw(action["res_model"], "search_read", action["domain"], ["title", "has_event"])["result"]
         self.assertEqual((line["title"], line["has_event"]), ("Review", True))
         # an outage is shown in the client's own words, not as a crash of Odoo
         self.service.down = True
-        error = self.call_kw("calendar.event", "action_outlook_bridge_journal", [event.id])["error"]["data"]
+        error = self.call_kw(action["res_model"], "search_read", action["domain"], ["title"])["error"]["data"]
         self.assertEqual(error["context"]["exception_class"], "odoo.exceptions.UserError")
         self.assertIn("does not answer", error["message"])
         self.service.down = False

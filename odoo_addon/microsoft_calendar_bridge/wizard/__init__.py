@@ -9,11 +9,11 @@ from . import (
     outlook_bridge_check,
     outlook_bridge_check_line,
     outlook_bridge_event_line,
-    outlook_bridge_journal,
     outlook_bridge_preview,
     outlook_bridge_preview_held,
     outlook_bridge_preview_line,
     outlook_bridge_preview_person,
+    outlook_bridge_put_back,
     outlook_bridge_removals,
     outlook_bridge_removals_line,
 )

@@ -1,0 +1,160 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.models import parse_read_group_spec
+from odoo.tools import SQL, get_lang
+
+PATTERNS = ("like", "ilike", "=like", "=ilike")
+
+
+class OutlookBridgeAsked(models.AbstractModel):
+    """A model whose rows the service has. Whoever searches or reads it asks the service with the
+    same domain, so lists, searches, groups and exports work as for any model; nothing is stored."""
+
+    _name = "outlook.bridge.asked"
+    _description = "Outlook Bridge Rows of the Service"
+    _auto = False
+    _log_access = False
+    # Odoo wants a table of every model; none of its queries reads this one.
+    _table_query = SQL("SELECT NULL::integer AS id WHERE FALSE")
+
+    @api.model
+    def _ask(self, method, **kwargs):
+        """Calls the service, which knows the model by the same name."""
+        return self.env["outlook.bridge.client"]._call(self._name, method, **kwargs)
+
+    # ------------------------------------------------------------
+    # What the ORM asks of a table
+    # ------------------------------------------------------------
+
+    @api.model
+    def _allowed(self, domain, bypass_access=False):
+        """Returns the domain with what the user may read, as a list; False if that is nothing."""
+        domain = Domain(domain)
+        if not self.env["outlook.bridge.client"]._is_paired():
+            return False
+        if not (self.env.su or bypass_access):
+            self.browse().check_access("read")
+            domain &= Domain(self.env["ir.rule"]._compute_domain(self._name, "read"))
+        domain = domain.map_conditions(self._resolve).optimize(self)
+        return False if domain.is_false() else list(domain.map_conditions(self._as_json))
+
+    @api.model
+    def _resolve(self, condition):
+        """Replaces what only Odoo knows of another model by ids of its records."""
+        name, _dot, path = condition.field_expr.partition(".")
+        field = self._fields.get(name)
+        if not field or field.type != "many2one":
+            return condition
+        others = self.env[field.comodel_name].with_context(active_test=False)
+        operator, value = condition.operator, condition.value
+        positive = operator.removeprefix("not ")
+        if path:
+            found = others.search([(path, operator, value)])
+            return Domain(name, "in", found.ids)
+        if positive == "any":
+            found = others.search(value)
+        elif positive in PATTERNS or isinstance(value, str):
+            positive = positive if positive in PATTERNS else "="
+            found = others.search([("display_name", positive, value)])
+        else:
+            return condition
+        return Domain(name, "not in" if operator.startswith(("not ", "!")) else "in", found.ids)
+
+    @api.model
+    def _as_json(self, condition):
+        def plain(value):
+            if isinstance(value, (str, int, float)) or value is None:
+                return value
+            return fields.Datetime.to_string(value)
+
+        value = condition.value
+        is_one = isinstance(value, str) or not hasattr(value, "__iter__")
+        value = plain(value) if is_one else [plain(one) for one in value]
+        return Domain(condition.field_expr, condition.operator, value)
+
+    @api.model
+    def _search(self, domain, offset=0, limit=None, order=None, *, active_test=True, bypass_access=False):
+        domain = self._allowed(domain, bypass_access)
+        if domain is False:
+            return self.browse()._as_query()
+        ids = self._ask("search", domain=domain, offset=offset, limit=limit or None, order=order or None)
+        return self.browse(ids)._as_query()
+
+    @api.model
+    @api.readonly
+    def search_fetch(self, domain, field_names=None, offset=0, limit=None, order=None):
+        """Asks once, where Odoo would search and then read."""
+        wanted = self._determine_fields_to_fetch(field_names)
+        domain = self._allowed(domain)
+        if domain is False:
+            return self.browse()
+        names = [field.name for field in wanted]
+        limits = {"offset": offset, "limit": limit or None, "order": order or None}
+        return self._fill(self._ask("search_read", domain=domain, fields=names or ["id"], **limits), wanted)
+
+    @api.model
+    @api.readonly
+    def search_count(self, domain, limit=None):
+        domain = self._allowed(domain)
+        return 0 if domain is False else self._ask("search_count", domain=domain, limit=limit or None)
+
+    def exists(self):
+        new = self.filtered(lambda record: not record.id)
+        return new + self.browse(self._search([("id", "in", self.ids)], bypass_access=True)) if self else self
+
+    def _fetch_query(self, query, fields):
+        names = [field.name for field in fields]
+        return self._fill(self._ask("read", ids=list(query), fields=names or ["id"]), fields)
+
+    @api.model
+    def _fill(self, rows, wanted):
+        """Puts the service's rows into the cache and returns the records."""
+        records = self.browse(row["id"] for row in rows)
+        for field in wanted:
+            if field.name == "id":
+                continue
+            values = [row[field.name] for row in rows]
+            if field.type == "many2one":
+                # a user may have been deleted since
+                known = set(self.env[field.comodel_name].sudo().browse(filter(None, set(values))).exists()._ids)
+                values = [value in known and value for value in values]
+            elif field.type == "selection":
+                values = [value if value in field.get_values(self.env) else False for value in values]
+            cached = [field.convert_to_cache(value, self, validate=False) for value in values]
+            field._insert_cache(records, cached)
+        return records
+
+    @api.model
+    def _read_group(self, domain, groupby=(), aggregates=(), having=(), offset=0, limit=None, order=None):
+        self.browse().check_access("read")
+        if having:
+            raise UserError(self.env._("These rows cannot be filtered by what is computed of a group."))
+        domain = self._allowed(domain)
+        if domain is False:
+            return [] if groupby else [tuple(self._read_group_empty_value(spec) for spec in aggregates)]
+        rows = self._ask(
+            "read_group",
+            domain=domain,
+            groupby=list(groupby),
+            aggregates=list(aggregates),
+            order=order or None,
+            offset=offset,
+            limit=limit or None,
+            tz=self.env.context.get("tz") or self.env.user.tz or "UTC",
+            week_start=int(get_lang(self.env).week_start),
+        )
+        if not rows:
+            return []
+        columns = zip(*rows, strict=True)
+        result = []
+        for spec in groupby:
+            values = next(columns)
+            if self._fields[parse_read_group_spec(spec)[0]].type == "datetime":
+                values = [fields.Datetime.to_datetime(value) for value in values]
+            result.append(self._read_group_postprocess_groupby(spec, values))
+        result += [self._read_group_postprocess_aggregate(spec, next(columns)) for spec in aggregates]
+        return list(zip(*result, strict=True))

@@ -1,0 +1,54 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+from odoo.fields import Domain
+
+
+class OutlookBridgeJournal(models.Model):
+    """What the service did, in its own words."""
+
+    _name = "outlook.bridge.journal"
+    _inherit = "outlook.bridge.asked.event"
+    _description = "Outlook Journal"
+    _auto = False
+    _log_access = False
+    _order = "id desc"
+
+    time = fields.Datetime(readonly=True)
+    level = fields.Selection([("info", "Information"), ("warning", "Warning"), ("error", "Error")], readonly=True)
+    message = fields.Text("What Was Done", readonly=True)
+    side = fields.Selection([("odoo", "In Odoo"), ("outlook", "In Outlook")], "Where", readonly=True)
+    mails = fields.Integer("Mails by Outlook", readonly=True)
+    organizer_id = fields.Many2one("res.users", readonly=True)
+
+    @api.model
+    def _open(self, user=None, event=None):
+        """Opens the journal of this user, of this event, or, without either, all that one may read."""
+        if user and not self.env.is_system() and user != self.env.user:
+            raise AccessError(self.env._("Only an administrator can read the journal of others."))
+        if event:
+            if not self.env.is_system() and event.user_id != self.env.user:
+                raise AccessError(self.env._("Only an administrator can read the journal of others."))
+            return self._open_of(event.display_name, event.id, event.sudo().recurrence_id.outlook_bridge_key)
+        if not user and not self.env.is_system():
+            raise AccessError(self.env._("Only an administrator can read the journal of others."))
+        return self._action(user and user.display_name, [("user_id", "=", user.id)] if user else [])
+
+    @api.model
+    def _open_of(self, title, res_id, key):
+        about = [Domain("res_id", "=", res_id)] if res_id else []
+        about += [Domain("key", "=", key)] if key else []
+        return self._action(title, list(Domain.OR(about)))
+
+    @api.model
+    def _action(self, subject, domain):
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "microsoft_calendar_bridge.outlook_bridge_journal_action"
+        )
+        if subject:
+            title = self.env._("Outlook Journal: %(name)s", name=subject)
+            action.update(name=title, display_name=title)
+        action["domain"] = domain
+        return action

@@ -1,0 +1,369 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from datetime import datetime
+
+from lxml import etree
+
+from odoo import fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import new_test_user, tagged
+
+from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import BridgeUnavailable
+
+from .common import BridgeCase, Refusal
+
+JOURNAL = "outlook.bridge.journal"
+MEETING = "outlook.bridge.meeting"
+TROUBLE = "outlook.bridge.trouble"
+
+
+class ListsCase(BridgeCase):
+    def setUp(self):
+        super().setUp()
+        self.pair(self.ann, self.bob)
+        self.meeting = self.event()
+        self.other = self.event(user=self.bob, name="Other")
+        self.drop_rows()
+        self.service.rows = {
+            JOURNAL: [
+                self.line(3, level="error", res_id=self.meeting.id, message="is not synced: Outlook refused it"),
+                self.line(2, level="warning", user_id=self.bob.id, res_id=self.other.id, title="Other"),
+                self.line(1, user_id=False, organizer_id=False, title=False, message="“odoo” was paired"),
+            ],
+            MEETING: [
+                self.row(2, title="Review", res_id=self.meeting.id),
+                self.row(1, title="Gone", state="deleted", res_id=2**31 - 1),
+            ],
+            TROUBLE: [self.trouble(7), self.trouble(8, user_id=self.bob.id)],
+        }
+
+    def line(self, id_, **values):
+        return {
+            "id": id_,
+            "time": f"2026-11-22 1{id_}:00:00",
+            "level": "info",
+            "title": "Review",
+            "user_id": self.ann.id,
+            "organizer_id": values.get("user_id", self.ann.id),
+            "res_id": False,
+            "key": False,
+            "side": "outlook",
+            "mails": 0,
+            "message": "created in Outlook · no mail",
+            **values,
+        }
+
+    def row(self, id_, **values):
+        common = {"id": id_, "user_id": self.ann.id, "key": False, "start": "2026-11-22 10:00:00", "is_series": False}
+        told = {"state": "synced", "reason": False, "reason_code": False, "deleted_at": False}
+        return {**common, **told, **values}
+
+    def trouble(self, id_, **values):
+        common = {"id": id_, "user_id": self.ann.id, "title": "Odd", "res_id": False, "key": False}
+        told = {"reason": "Outlook refused it.", "reason_code": "refused_by_outlook", "attempts": 3}
+        times = {"since": "2026-11-22 10:00:00", "next_at": "2026-11-23 10:00:00"}
+        return {**common, **told, **times, **values}
+
+    def asked(self, model, method):
+        return [call["kwargs"] for call in self.service.called(model, method)]
+
+    def found(self, model, user, domain=()):
+        return self.env[model].with_user(user).search(list(domain))
+
+
+@tagged("post_install", "-at_install")
+class TestLists(ListsCase):
+    def test_one_call_for_a_page(self):
+        specification = {"title": {}, "time": {}, "user_id": {"fields": {"display_name": {}}}, "has_event": {}}
+        page = self.env[JOURNAL].with_user(self.admin).web_search_read([], specification, limit=80)
+        self.assertEqual(page["length"], 3)
+        shown = [(row["title"], row["has_event"], row["user_id"]) for row in page["records"]]
+        self.assertEqual(
+            [(title, has_event, user and user["display_name"]) for title, has_event, user in shown],
+            [("Review", True, "Ann"), ("Other", True, "Bob"), (False, False, False)],
+        )
+        self.assertEqual([call["method"] for call in self.service.calls], ["search_read"])
+        [asked] = self.asked(JOURNAL, "search_read")
+        self.assertEqual((asked["domain"], asked["limit"], asked["order"]), ([(1, "=", 1)], 80, None))
+        self.assertLessEqual({"title", "time", "user_id"}, set(asked["fields"]))
+
+    def test_values(self):
+        lines = self.found(JOURNAL, self.admin)
+        self.assertEqual(lines.mapped("level"), ["error", "warning", "info"])
+        self.assertEqual(lines[0].time, datetime(2026, 11, 22, 13))
+        self.assertEqual(lines.user_id, self.ann + self.bob)
+        self.assertEqual(lines.mapped("mails"), [0, 0, 0])
+
+    def test_pages_are_counted(self):
+        journal = self.env[JOURNAL].with_user(self.admin)
+        page = journal.web_search_read([], {"title": {}}, limit=1, count_limit=100)
+        self.assertEqual((page["length"], len(page["records"])), (3, 1))
+        self.assertEqual(journal.search_count([("level", "!=", "info")]), 2)
+        self.assertEqual(len(journal.search([], offset=1, limit=5)), 2)
+
+    def test_what_only_odoo_knows_is_resolved(self):
+        journal = self.env[JOURNAL].with_user(self.admin)
+        for domain in (
+            [("user_id", "ilike", "Ann")],
+            [("user_id.login", "=", "bridge_ann")],
+            [("user_id", "=", self.ann.id)],
+            [("user_id", "any", [("login", "=", "bridge_ann")])],
+        ):
+            self.assertEqual(journal.search(domain).user_id, self.ann, domain)
+        self.assertFalse(journal.search([("user_id", "ilike", "Nobody of this name")]))
+        self.assertEqual(len(journal.search([("user_id", "not ilike", "Ann")])), 2)
+        # times cross as texts
+        journal.search([("time", ">=", datetime(2026, 11, 22, 12))])
+        sent = self.asked(JOURNAL, "search_read")[-1]["domain"]
+        self.assertIn(["time", ">=", "2026-11-22 12:00:00"], [list(term) for term in sent])
+
+    def test_groups(self):
+        journal = self.env[JOURNAL].with_user(self.admin)
+        groups = journal.web_read_group([], ["user_id"], [])["groups"]
+        self.assertEqual(
+            [(group["user_id"] and group["user_id"][1], group["__count"]) for group in groups],
+            [("Ann", 1), ("Bob", 1), (False, 1)],
+        )
+        journal.with_context(tz="Asia/Tokyo").web_read_group([], ["level"], [])
+        asked = self.asked(JOURNAL, "read_group")[-1]
+        self.assertEqual((asked["groupby"], asked["tz"]), (["level"], "Asia/Tokyo"))
+        opened = journal.web_read_group([], ["level"], [], auto_unfold=True, unfold_read_specification={"title": {}})
+        self.assertEqual([len(group["__records"]) for group in opened["groups"]], [1, 1, 1])
+
+    def test_groups_of_days(self):
+        for row in self.service.rows[JOURNAL]:
+            row["time"] = f"2026-11-{20 + row['id']} 00:00:00"
+        groups = self.env[JOURNAL].with_user(self.admin).web_read_group([], ["time:day"], [])["groups"]
+        self.assertEqual([group["__count"] for group in groups], [1, 1, 1])
+        self.assertEqual(self.asked(JOURNAL, "read_group")[0]["groupby"], ["time:day"])
+
+    def test_export(self):
+        lines = self.found(JOURNAL, self.admin)
+        rows = lines.export_data(["title", "user_id/login", "level"])["datas"]
+        self.assertEqual(rows[0], ["Review", "bridge_ann", "Error"])
+
+    def test_strange_values(self):
+        strange = self.line(9, level="debug", side="moon", user_id=2**31 - 1, res_id=2**31 - 1)
+        self.service.rows[JOURNAL] = [strange]
+        [line] = self.found(JOURNAL, self.admin)
+        self.assertFalse(line.level or line.side or line.user_id or line.has_event)
+
+    def test_a_user_sees_only_what_concerns_them(self):
+        self.assertEqual(self.found(JOURNAL, self.ann).mapped("title"), ["Review"])
+        self.assertEqual(self.found(JOURNAL, self.bob).mapped("title"), ["Other"])
+        self.assertEqual(self.found(TROUBLE, self.bob).ids, [8])
+        self.assertFalse(self.found(MEETING, self.bob))
+        self.assertEqual(self.env[JOURNAL].with_user(self.bob).search_count([]), 1)
+        groups = self.env[JOURNAL].with_user(self.bob).web_read_group([], ["level"], [])["groups"]
+        self.assertEqual([group["level"] for group in groups], ["warning"])
+        others = self.env[JOURNAL].with_user(self.bob).browse(3)
+        for read in (lambda: others.read(["message"]), lambda: others.message, others.action_open_event):
+            with self.assertRaises(UserError):
+                read()
+        portal = new_test_user(self.env, "bridge_portal", groups="base.group_portal")
+        for user in (portal, self.env.ref("base.public_user")):
+            for model in (JOURNAL, MEETING, TROUBLE):
+                with self.assertRaises(AccessError):
+                    self.found(model, user)
+
+    def test_what_concerns_an_organizer_in_other_mailboxes(self):
+        self.service.rows[JOURNAL] = [self.line(4, user_id=self.bob.id, organizer_id=self.ann.id)]
+        self.assertEqual(self.found(JOURNAL, self.ann).ids, [4])
+
+    def test_nothing_can_be_written(self):
+        for model in (JOURNAL, MEETING, TROUBLE):
+            rows = self.found(model, self.admin)
+            with self.assertRaises(AccessError):
+                rows[0].write({"title": "Mine"})
+            with self.assertRaises(AccessError):
+                rows.create({"title": "Mine"})
+            with self.assertRaises(AccessError):
+                rows[0].unlink()
+
+    def test_outage(self):
+        self.service.down = True
+        with self.assertRaisesRegex(BridgeUnavailable, "does not answer"):
+            self.found(JOURNAL, self.admin)
+        self.service.down = False
+        self.service.errors[JOURNAL, "search"] = Refusal("odoo.exceptions.UserError", "Not now.")
+        self.service.errors[JOURNAL, "search_read"] = self.service.errors[JOURNAL, "search"]
+        with self.assertRaisesRegex(UserError, "Not now."):
+            self.found(JOURNAL, self.admin)
+
+    def test_not_paired(self):
+        self.env["outlook.bridge.pairing"]._forget()
+        journal = self.env[JOURNAL].with_user(self.admin)
+        self.assertFalse(journal.search([]))
+        self.assertEqual(journal.search_count([]), 0)
+        self.assertEqual(journal.web_read_group([], ["level"], [])["groups"], [])
+        menu = self.env.ref("microsoft_calendar_bridge.outlook_bridge_menu")
+        self.assertNotIn(menu.id, self.env["ir.ui.menu"].with_user(self.ann).load_menus(False))
+
+    def test_the_menu(self):
+        menu = self.env.ref("microsoft_calendar_bridge.outlook_bridge_menu")
+        for user in (self.ann, self.admin):
+            self.assertIn(menu.id, self.env["ir.ui.menu"].with_user(user).load_menus(False))
+
+    def test_views(self):
+        for model in (JOURNAL, MEETING, TROUBLE):
+            for kind in ("list", "kanban", "search", "form"):
+                arch = self.env[model].with_user(self.ann).get_view(view_type=kind)["arch"]
+                self.assertTrue(arch, (model, kind))
+
+
+@tagged("post_install", "-at_install")
+class TestJournal(ListsCase):
+    def journal_of(self, user, **about):
+        action = self.env[JOURNAL].with_user(user)._open(**about)
+        return action, self.env[JOURNAL].with_user(user).search(action["domain"])
+
+    def test_of_the_database(self):
+        action = self.env["res.config.settings"].with_user(self.admin).browse().action_outlook_bridge_journal()
+        self.assertEqual((action["name"], action["domain"]), ("Outlook Journal", []))
+        self.assertIn("Nothing in the journal yet", action["help"])
+
+    def test_of_a_user(self):
+        action = self.ann.with_user(self.admin).action_outlook_bridge_journal()
+        self.assertEqual(action["domain"], [("user_id", "=", self.ann.id)])
+        self.assertEqual(action["display_name"], "Outlook Journal: Ann")
+        self.assertEqual(self.ann.with_user(self.ann).action_outlook_bridge_journal()["domain"], action["domain"])
+
+    def test_of_an_event(self):
+        _action, lines = self.journal_of(self.ann, event=self.meeting)
+        self.assertEqual(lines.mapped("res_id"), [self.meeting.id])
+        self.assertEqual(lines.action_open_event()["res_id"], self.meeting.id)
+        self.meeting.with_user(self.admin).action_outlook_bridge_journal()
+
+    def test_of_a_series(self):
+        rule = {"recurrency": True, "rrule_type": "daily", "end_type": "count", "count": 2}
+        event = self.event(name="Daily", **rule)
+        event.recurrence_id._outlook_bridge_ensure()
+        key = event.recurrence_id.outlook_bridge_key
+        self.service.rows[JOURNAL].append(self.line(5, key=key))
+        action, lines = self.journal_of(self.ann, event=event)
+        self.assertIn(("key", "=", key), action["domain"])
+        self.assertEqual(lines.ids, [5])
+        self.assertEqual(lines.action_open_event()["res_id"], event.recurrence_id.base_event_id.id)
+
+    def test_nobody_reads_the_journal_of_others(self):
+        for ask in (
+            lambda: self.meeting.with_user(self.bob).action_outlook_bridge_journal(),
+            lambda: self.ann.with_user(self.bob).action_outlook_bridge_journal(),
+            lambda: self.env["res.config.settings"].with_user(self.bob).browse().action_outlook_bridge_journal(),
+        ):
+            with self.assertRaises(AccessError):
+                ask()
+
+    def test_open_only_what_is_there_and_may_be_read(self):
+        line = self.found(JOURNAL, self.admin)[0]
+        self.meeting.action_archive()
+        self.env.invalidate_all()
+        self.assertTrue(line.has_event)
+        rule = {
+            "name": "Nothing of Ann",
+            "model_id": self.env.ref("calendar.model_calendar_event").id,
+            "domain_force": [("user_id", "!=", self.ann.id)],
+        }
+        rule = self.env["ir.rule"].create(rule)
+        self.env.invalidate_all()
+        self.assertFalse(line.has_event)
+        rule.unlink()
+        self.meeting.unlink()
+        self.env.invalidate_all()
+        self.assertFalse(line.has_event)
+        with self.assertRaises(UserError):
+            line.action_open_event()
+
+    def test_buttons(self):
+        def has_journal(user):
+            return self.meeting.with_user(user).outlook_bridge_has_journal
+
+        self.assertTrue(has_journal(self.ann))
+        self.assertTrue(has_journal(self.admin))
+        self.assertFalse(has_journal(self.bob))
+        self.assertFalse(self.env["calendar.event"].with_user(self.ann).new({}).outlook_bridge_has_journal)
+        for model, view in (
+            ("calendar.event", "calendar.view_calendar_event_form"),
+            ("res.users", "base.view_users_form"),
+            ("res.config.settings", "base.res_config_settings_view_form"),
+        ):
+            arch = etree.fromstring(self.env[model].with_user(self.admin).get_view(self.env.ref(view).id)["arch"])
+            self.assertTrue(arch.xpath("//button[@name='action_outlook_bridge_journal']"), model)
+
+
+@tagged("post_install", "-at_install")
+class TestStanding(ListsCase):
+    def standing(self, user, event=None):
+        self.env.invalidate_all()
+        return (event or self.meeting).with_user(user).outlook_bridge_standing
+
+    def told(self, message, **values):
+        line = {"time": "2026-11-22 10:00:00", "level": "info", "title": "Review", "user_id": self.ann.id}
+        return {**line, "res_id": self.meeting.id, "message": message, "standing": False, **values}
+
+    def test_in_step(self):
+        self.service.journal = [self.told("created in Outlook · no mail")]
+        self.assertIn("In step with Outlook since", self.standing(self.ann))
+        self.assertIn("2026", self.standing(self.admin))
+
+    def test_apart(self):
+        self.service.journal = [self.told("it waits for Ann", standing=True), self.told("created")]
+        self.assertEqual(self.standing(self.ann), "It waits for Ann.")
+
+    def test_nothing_known(self):
+        self.assertFalse(self.standing(self.ann))
+        self.service.down = True
+        self.assertFalse(self.standing(self.ann))
+
+    def test_only_in_a_form_and_for_who_may_read_it(self):
+        self.service.journal = [self.told("created")]
+        self.assertFalse(self.standing(self.bob))
+        self.env.invalidate_all()
+        self.assertFalse((self.meeting + self.other).with_user(self.admin).mapped("outlook_bridge_standing")[0])
+        self.assertFalse(self.service.called("outlook.bridge", "journal"))
+        self.assertFalse(self.env["calendar.event"].with_user(self.ann).new({}).outlook_bridge_standing)
+
+
+@tagged("post_install", "-at_install")
+class TestActions(ListsCase):
+    def test_retry(self):
+        rows = self.found(TROUBLE, self.admin)
+        self.assertEqual(rows[0].next_at, fields.Datetime.to_datetime("2026-11-23 10:00:00"))
+        action = rows.action_retry()
+        self.assertEqual(action["tag"], "display_notification")
+        self.assertEqual(self.asked(TROUBLE, "retry"), [{"ids": [7, 8]}])
+        self.assertFalse(self.found(TROUBLE, self.admin))
+
+    def test_retry_only_ones_own(self):
+        with self.assertRaises(AccessError):
+            self.env[TROUBLE].with_user(self.bob).browse(7).action_retry()
+        self.env[TROUBLE].with_user(self.bob).browse(8).action_retry()
+        self.assertEqual(self.asked(TROUBLE, "retry"), [{"ids": [8]}])
+
+    def put_back(self, user):
+        gone = self.env[MEETING].with_user(user).browse(1)
+        action = gone.action_put_back()
+        return self.env[action["res_model"]].with_user(user).browse(action["res_id"])
+
+    def test_put_back(self):
+        self.service.invited = ["zoe@outside.test"]
+        preview = self.put_back(self.ann)
+        self.assertEqual((preview.title, preview.people, preview.record_is_new), ("Gone", "zoe@outside.test", True))
+        preview.action_put_back()
+        [asked] = self.asked(MEETING, "put_back")
+        self.assertEqual(asked, {"meeting_id": 1, "invited": ["zoe@outside.test"]})
+
+    def test_nobody_is_invited_whom_nobody_has_seen(self):
+        preview = self.put_back(self.admin)
+        self.service.invited = ["zoe@outside.test"]
+        with self.assertRaisesRegex(UserError, "look at it again"):
+            preview.action_put_back()
+
+    def test_put_back_only_ones_own(self):
+        with self.assertRaises(AccessError):
+            self.put_back(self.bob)
+        preview = self.put_back(self.ann)
+        with self.assertRaises(AccessError):
+            preview.with_user(self.bob).action_put_back()
+        self.assertFalse(self.asked(MEETING, "put_back"))
