@@ -45,7 +45,7 @@ use world::World;
 /// Seeds that run each time, besides a random one.
 const SEEDS: [u64; 3] = [1, 2, 3];
 /// How many actions people do in `make test`, in all worlds together.
-const OPERATIONS: usize = 600;
+const OPERATIONS: usize = 400;
 /// How many actions people do in one world at most. Then another world begins, with the next seed.
 const OPERATIONS_OF_A_WORLD: usize = 400;
 /// How many worlds run at once.
