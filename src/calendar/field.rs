@@ -40,6 +40,22 @@ impl Group {
     ];
 
     /// Returns the name that a person uses.
+    /// Returns the name under which it is stored.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Title => "title",
+            Self::Body => "body",
+            Self::Location => "location",
+            Self::Time => "time",
+            Self::Privacy => "privacy",
+            Self::ShowAs => "show_as",
+            Self::Reminder => "reminder",
+            Self::Video => "video",
+            Self::Online => "online",
+            Self::Attendees => "attendees",
+        }
+    }
+
     pub fn label(self) -> &'static str {
         match self {
             Self::Title => "title",

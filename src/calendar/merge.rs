@@ -83,6 +83,8 @@ pub struct Conflict {
     pub kept: Side,
     pub odoo: String,
     pub outlook: String,
+    /// The side that lost; absent if its value is more than this group of an event.
+    pub fallen: Option<Box<Event>>,
 }
 
 /// What each side must take from the other.
@@ -184,6 +186,10 @@ pub fn merge(
                     kept,
                     odoo: words::value(group, odoo),
                     outlook: words::value(group, outlook),
+                    fallen: Some(Box::new(match kept {
+                        Side::Odoo => outlook.clone(),
+                        Side::Outlook => odoo.clone(),
+                    })),
                 });
                 kept
             }

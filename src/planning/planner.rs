@@ -35,11 +35,13 @@ use crate::calendar::field::{Group, Side};
 use crate::calendar::invitations::{all_guests, everybody};
 use crate::calendar::merge::{Base, Conflict};
 use crate::calendar::plan::{Mail, Rights};
+use crate::odoo::mailboxes::Mailboxes;
 use crate::odoo::record::Record;
+use crate::odoo::snapshot;
 use crate::outlook::wire;
 use crate::planning::people::People;
 use crate::store::databases::PlanningLock;
-use crate::store::journal::{Level, Line};
+use crate::store::journal::{self, Decision, Level, Line};
 use crate::store::meetings::{Copy, Meeting};
 use crate::store::people::Person;
 use crate::store::reason::Reason;
@@ -363,9 +365,14 @@ pub fn read_groups(value: &Value) -> anyhow::Result<BTreeSet<Group>> {
     from_json(value.clone(), "groups")
 }
 
-/// Returns the words for the conflicts that a write decides. `kept` is the side whose value it
+/// Returns the lines about the conflicts that a write decides. `kept` is the side whose value it
 /// writes to the other.
-fn decisions(conflicts: &[Conflict], kept: Side, groups: &BTreeSet<Group>) -> Vec<String> {
+fn decisions(
+    conflicts: &[Conflict],
+    kept: Side,
+    groups: &BTreeSet<Group>,
+    mailboxes: &Mailboxes,
+) -> Vec<Decision> {
     conflicts
         .iter()
         .filter(|conflict| conflict.kept == kept && groups.contains(&conflict.group))
@@ -374,12 +381,26 @@ fn decisions(conflicts: &[Conflict], kept: Side, groups: &BTreeSet<Group>) -> Ve
                 Side::Odoo => ("Odoo’s", "Outlook", (&conflict.odoo, &conflict.outlook)),
                 Side::Outlook => ("Outlook’s", "Odoo", (&conflict.outlook, &conflict.odoo)),
             };
-            format!(
+            let message = format!(
                 "{} changed on both sides: kept {kept} “{}”, {other} had “{}”",
                 conflict.group.label(),
                 stands,
                 falls
-            )
+            );
+            let is_saved = !matches!(conflict.group, Group::Reminder | Group::Online | Group::Attendees);
+            let values = |fallen: &Event| {
+                let values = snapshot::values(&BTreeSet::from([conflict.group]), fallen, None, mailboxes);
+                Value::Object(values)
+            };
+            let conflict = journal::Conflict {
+                field: Some(conflict.group.name().to_owned()),
+                kept: Some(conflict.kept.name().to_owned()),
+                odoo: Some(conflict.odoo.clone()),
+                outlook: Some(conflict.outlook.clone()),
+                // What a person can save in a form.
+                other: conflict.fallen.as_deref().filter(|_| is_saved).map(values),
+            };
+            Decision::Between { message, conflict }
         })
         .collect()
 }

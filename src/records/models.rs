@@ -69,9 +69,17 @@ pub const JOURNAL: Model = Model {
         // The event in Odoo, and the key of its series.
         field("res_id", Kind::Id),
         field("key", Kind::Text),
+        // What both sides had changed, whose value was kept (`odoo`, `outlook`), and both values.
+        field("conflict_field", Kind::Text),
+        field("conflict_kept", Kind::Text),
+        field("conflict_odoo", Kind::Text),
+        field("conflict_outlook", Kind::Text),
+        // The value that was not kept can be written to Odoo's event.
+        field("can_take_other", Kind::Boolean),
     ],
     source: "SELECT id, at AS time, level, title, message, side, mails, odoo_user_id AS user_id,
-            organizer_id, odoo_id AS res_id, series_key AS key
+            organizer_id, odoo_id AS res_id, series_key AS key, conflict_field, conflict_kept, conflict_odoo,
+            conflict_outlook, conflict_other IS NOT NULL AS can_take_other
        FROM journal WHERE database_id = $1",
     order: "id desc",
 };

@@ -14,7 +14,7 @@ use super::schema::journal::{self, dsl};
 use super::text_enum::{Stored, text_enum};
 use crate::calendar::field::Side;
 
-/// Rows per statement: Postgres accepts 65,535 values, and a line has eleven.
+/// Rows per statement: Postgres accepts 65,535 values, and a line has sixteen.
 const ROWS: usize = 2_000;
 
 text_enum! {
@@ -35,9 +35,38 @@ text_enum! {
 pub struct Done {
     pub message: String,
     /// Additional lines: decisions against one side.
-    pub decisions: Vec<String>,
+    pub decisions: Vec<Decision>,
     /// The event before it was deleted.
     pub content: Option<Value>,
+}
+
+/// A decision against one side.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Decision {
+    Words(String),
+    /// Both sides had changed the same.
+    Between {
+        message: String,
+        conflict: Conflict,
+    },
+}
+
+/// What both sides had changed, and which value was kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Insertable)]
+#[diesel(table_name = journal)]
+pub struct Conflict {
+    #[diesel(column_name = conflict_field)]
+    pub field: Option<String>,
+    #[diesel(column_name = conflict_kept)]
+    pub kept: Option<String>,
+    #[diesel(column_name = conflict_odoo)]
+    pub odoo: Option<String>,
+    #[diesel(column_name = conflict_outlook)]
+    pub outlook: Option<String>,
+    /// The value that was not kept, as fields of Odoo's event.
+    #[diesel(column_name = conflict_other)]
+    pub other: Option<Value>,
 }
 
 /// A line to write.
@@ -61,6 +90,8 @@ pub struct Line {
     pub mails: i32,
     /// The user who organizes the event in Odoo.
     pub organizer_id: Option<i32>,
+    #[diesel(embed)]
+    pub conflict: Conflict,
 }
 
 impl Line {
@@ -78,6 +109,7 @@ impl Line {
             side: None,
             mails: 0,
             organizer_id: None,
+            conflict: Conflict::default(),
         }
     }
 
@@ -101,6 +133,7 @@ impl Line {
             side: None,
             mails: 0,
             organizer_id: meeting.organizer_in_odoo(),
+            conflict: Conflict::default(),
         }
     }
 }
@@ -120,9 +153,16 @@ impl Done {
     /// Returns the lines to write when the write is done.
     pub fn lines(self, meeting: &Meeting, user_id: i32, side: Side, mails: i32) -> Vec<Line> {
         let line = |level, message, content| Line::of(meeting, Some(user_id), level, message, content);
+        let decided = |decision| match decision {
+            Decision::Words(message) => line(Level::Warning, message, None),
+            Decision::Between { message, conflict } => Line {
+                conflict,
+                ..line(Level::Warning, message, None)
+            },
+        };
         let decisions = self.decisions.into_iter();
         decisions
-            .map(|decision| line(Level::Warning, decision, None))
+            .map(decided)
             .chain([Line {
                 side: Some(Stored(side)),
                 mails,
@@ -218,6 +258,35 @@ pub struct Filter {
     /// Empty means all.
     pub levels: Vec<Level>,
     pub limit: i64,
+}
+
+/// The value of a conflict that was not kept.
+#[derive(Debug, Queryable, Serialize)]
+pub struct OtherValue {
+    pub res_id: Option<i32>,
+    /// The key of the event's series.
+    pub key: Option<String>,
+    /// Fields of Odoo's event.
+    pub values: Value,
+}
+
+/// Returns the value that a line says was not kept, if there is one.
+pub async fn other_value(
+    conn: &mut Connection,
+    database_id: Uuid,
+    line_id: i64,
+) -> QueryResult<Option<OtherValue>> {
+    dsl::journal
+        .filter(dsl::database_id.eq(database_id).and(dsl::id.eq(line_id)))
+        .filter(dsl::conflict_other.is_not_null())
+        .select((
+            dsl::odoo_id,
+            dsl::series_key,
+            dsl::conflict_other.assume_not_null(),
+        ))
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// Returns the latest lines that a filter lets through.

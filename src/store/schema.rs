@@ -368,6 +368,11 @@ diesel::table! {
         side -> Nullable<Text>,
         mails -> Integer,
         organizer_id -> Nullable<Integer>,
+        conflict_field -> Nullable<Text>,
+        conflict_kept -> Nullable<Text>,
+        conflict_odoo -> Nullable<Text>,
+        conflict_outlook -> Nullable<Text>,
+        conflict_other -> Nullable<Jsonb>,
     }
 }
 

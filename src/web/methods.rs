@@ -27,7 +27,7 @@ use crate::odoo::api::Versions;
 use crate::odoo::exchange::State;
 use crate::odoo::rpc::Call;
 use crate::store::databases::{self, Database};
-use crate::store::journal::{Level, note};
+use crate::store::journal::{self as stored_journal, Level, note};
 use crate::store::leases::{self, Urgency};
 use crate::store::put_aside;
 use crate::store::seal::digest;
@@ -223,6 +223,12 @@ pub(super) struct Notified {
     pub(super) value: Vec<Value>,
 }
 
+/// The keyword arguments of `outlook.bridge.journal.other_value`.
+#[derive(Deserialize)]
+struct OtherValueRequest {
+    line_id: i64,
+}
+
 /// The keyword arguments of `outlook.bridge.trouble.retry`.
 #[derive(Deserialize)]
 struct RetryRequest {
@@ -331,6 +337,18 @@ impl Methods {
         read_model!(module, "outlook.bridge.journal", records::JOURNAL);
         read_model!(module, "outlook.bridge.meeting", records::MEETING);
         read_model!(module, "outlook.bridge.trouble", records::TROUBLE);
+        method!(
+            module,
+            "outlook.bridge.journal.other_value",
+            |engine, caller, request: OtherValueRequest| {
+                let mut conn = engine.store.get().await?;
+                let found =
+                    stored_journal::other_value(&mut conn, caller.database.id, request.line_id).await?;
+                found.ok_or_else(|| {
+                    OdooError::Missing("The value that was not kept is not known any more.".to_owned())
+                })?
+            }
+        );
         method!(
             module,
             "outlook.bridge.trouble.retry",

@@ -348,3 +348,57 @@ async fn nothing_of_another_database_is_found() {
         assert_eq!(read, json!([]), "{model}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_shows_both_values_and_the_other_one_can_be_had() {
+    for (policy, kept, other) in [
+        ("odoo", "Odoo’s", "Outlook’s"),
+        ("outlook", "Outlook’s", "Odoo’s"),
+    ] {
+        let mut w = world().await;
+        let chosen = json!({"policy": policy});
+        ask(&w.odoo, &w.service, "res.config.settings", "set_values", chosen).await;
+        let event = w.outlook_creates(ANN, "Both", &[]).await;
+        w.quiet().await;
+        let id = w.odoo.by_name("Both").expect("in Odoo")["id"].as_i64();
+        let id = id.expect("an id");
+        w.odoo.write(id, json!({"name": "Odoo’s"}));
+        w.outlook_edits(ANN, &event, json!({"subject": "Outlook’s"}))
+            .await;
+        w.quiet().await;
+        let conflicts = json!([["conflict_field", "!=", false]]);
+        let found = rows(&w, JOURNAL, conflicts, &[]).await;
+        assert_eq!(
+            (
+                &found[0]["conflict_field"],
+                &found[0]["conflict_kept"],
+                &found[0]["can_take_other"],
+                &found[0]["res_id"],
+            ),
+            (&json!("title"), &json!(policy), &json!(true), &json!(id))
+        );
+        assert_eq!(
+            (&found[0]["conflict_odoo"], &found[0]["conflict_outlook"]),
+            (&json!("Odoo’s"), &json!("Outlook’s"))
+        );
+        let line = json!({"line_id": found[0]["id"]});
+        let told = ask(&w.odoo, &w.service, JOURNAL, "other_value", line).await;
+        assert_eq!(
+            (&told["res_id"], &told["values"]),
+            (&json!(id), &json!({"name": other}))
+        );
+        // Written in Odoo, it is a change like any other.
+        assert!(w.stack.event(ANN, kept).await.is_some());
+        w.odoo.write(id, told["values"].clone());
+        w.quiet().await;
+        assert!(w.stack.event(ANN, other).await.is_some());
+        let none = w
+            .odoo
+            .call(&w.service, 2, JOURNAL, "other_value", json!({"line_id": 1}))
+            .await;
+        assert_eq!(
+            none.expect_err("no conflict")["data"]["name"],
+            "odoo.exceptions.MissingError"
+        );
+    }
+}

@@ -84,6 +84,7 @@ async fn enums_are_stored_under_the_names_that_the_tables_allow() {
         ("accounts.state", SyncState::NAMES),
         ("databases.policy", &Policy::ALL.map(Policy::name)),
         ("journal.level", Level::NAMES),
+        ("journal.conflict_kept", &Side::ALL.map(Side::name)),
         ("journal.side", &Side::ALL.map(Side::name)),
         ("meetings.guests", &Guests::ALL.map(Guests::name)),
         ("meetings.stock_state", StockState::NAMES),

@@ -2,8 +2,14 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
+
+from .actions import RELOAD, notification
+from .outlook_bridge_apply import PLAIN, TIMES
+
+# The fields of an event that taking the other value of a conflict may save.
+SAVED = frozenset((*PLAIN, *TIMES)) - {"active"}
 
 
 class OutlookBridgeJournal(models.Model):
@@ -22,6 +28,41 @@ class OutlookBridgeJournal(models.Model):
     side = fields.Selection([("odoo", "In Odoo"), ("outlook", "In Outlook")], "Where", readonly=True)
     mails = fields.Integer("Mails by Outlook", readonly=True)
     organizer_id = fields.Many2one("res.users", readonly=True)
+    conflict_field = fields.Selection(
+        [
+            ("title", "Title"),
+            ("body", "Description"),
+            ("location", "Location"),
+            ("time", "Time"),
+            ("privacy", "Privacy"),
+            ("show_as", "Availability"),
+            ("reminder", "Reminder"),
+            ("video", "Video link"),
+            ("online", "Online meeting"),
+            ("attendees", "Attendees"),
+        ],
+        "Changed on Both Sides",
+        readonly=True,
+    )
+    conflict_kept = fields.Selection([("odoo", "Odoo's"), ("outlook", "Outlook's")], "Kept", readonly=True)
+    conflict_odoo = fields.Text("In Odoo", readonly=True)
+    conflict_outlook = fields.Text("In Outlook", readonly=True)
+    can_take_other = fields.Boolean(readonly=True)
+
+    def action_take_other(self):
+        """Saves the value that was not kept, as if the user had entered it in the event's form."""
+        self.ensure_one()
+        self.check_access("read")
+        told = self.env["outlook.bridge.client"]._call("outlook.bridge.journal", "other_value", line_id=self.id)
+        event = self._events().get(self.id)
+        if not event:
+            raise UserError(self.env._("This event is no longer there."))
+        values = {name: value for name, value in told["values"].items() if name in SAVED}
+        if event.recurrency:
+            values["recurrence_update"] = "all_events"
+        event.write({name: False if value is None else value for name, value in values.items()})
+        words = self.env._("The other value is saved in Odoo, and follows in Outlook.")
+        return notification(words, then=RELOAD)
 
     @api.model
     def _open(self, user=None, event=None):

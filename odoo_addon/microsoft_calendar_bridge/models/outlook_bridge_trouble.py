@@ -3,7 +3,7 @@
 
 from odoo import fields, models
 
-from .actions import notification
+from .actions import RELOAD, notification
 
 
 class OutlookBridgeTrouble(models.Model):
@@ -28,4 +28,4 @@ class OutlookBridgeTrouble(models.Model):
         self.check_access("read")
         self.env["outlook.bridge.client"]._call("outlook.bridge.trouble", "retry", ids=self.ids)
         words = self.env._("They are tried again now. The journal says what becomes of them.")
-        return notification(words, then={"type": "ir.actions.client", "tag": "soft_reload"})
+        return notification(words, then=RELOAD)

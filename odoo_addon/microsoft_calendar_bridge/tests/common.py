@@ -124,6 +124,8 @@ class FakeService:
         self.rows = {}
         self.removals = {}
         self.stock_links = []
+        # of a conflict, the value that was not kept
+        self.other_value = None
         # whom Outlook invites to what is put back
         self.invited = []
         self.previews = {}
@@ -314,6 +316,9 @@ class FakeService:
         if method == "search":
             return [row["id"] for row in rows]
         return copy.deepcopy([{name: row[name] for name in {"id", *fields}} for row in rows])
+
+    def do_other_value(self, line_id):
+        return self.other_value
 
     def do_retry(self, ids):
         self.rows["outlook.bridge.trouble"] = [

@@ -43,7 +43,7 @@ METHODS = {
         **dict.fromkeys(("create", "write", "unlink"), "orm"),
     },
     "outlook.bridge.check": {"action_check_again": "admin"},
-    "outlook.bridge.journal": ASKED,
+    "outlook.bridge.journal": {**ASKED, "action_take_other": "own"},
     "outlook.bridge.meeting": {**ASKED, "action_put_back": "own"},
     "outlook.bridge.put.back": {"action_put_back": "own"},
     "outlook.bridge.trouble": {**ASKED, "action_retry": "own"},

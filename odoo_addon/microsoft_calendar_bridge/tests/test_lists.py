@@ -50,6 +50,8 @@ class ListsCase(BridgeCase):
             "key": False,
             "side": "outlook",
             "mails": 0,
+            **dict.fromkeys(("conflict_field", "conflict_kept", "conflict_odoo", "conflict_outlook"), False),
+            "can_take_other": False,
             "message": "created in Outlook · no mail",
             **values,
         }
@@ -340,6 +342,40 @@ class TestActions(ListsCase):
             self.env[TROUBLE].with_user(self.bob).browse(7).action_retry()
         self.env[TROUBLE].with_user(self.bob).browse(8).action_retry()
         self.assertEqual(self.asked(TROUBLE, "retry"), [{"ids": [8]}])
+
+    def conflict(self, event, key=False):
+        two = {"conflict_field": "title", "conflict_odoo": "Ours", "conflict_outlook": "Theirs"}
+        line = self.line(9, res_id=event.id, key=key, conflict_kept="odoo", can_take_other=True, **two)
+        self.service.rows[JOURNAL] = [line]
+
+    def test_take_the_other_value_of_a_conflict(self):
+        self.conflict(self.meeting)
+        values = {"name": "Theirs", "location": None, "active": False, "user_id": self.bob.id}
+        self.service.other_value = {"res_id": self.meeting.id, "key": None, "values": values}
+        [line] = self.found(JOURNAL, self.ann, [("conflict_field", "!=", False)])
+        self.assertEqual((line.conflict_odoo, line.conflict_outlook, line.conflict_kept), ("Ours", "Theirs", "odoo"))
+        line.action_take_other()
+        self.assertEqual((self.meeting.name, self.meeting.location, self.meeting.user_id), ("Theirs", False, self.ann))
+        self.assertTrue(self.meeting.active, "nothing but what a person can enter is saved")
+        self.assertEqual(self.asked(JOURNAL, "other_value"), [{"line_id": 9}])
+
+    def test_take_the_other_value_for_a_series(self):
+        rule = {"recurrency": True, "rrule_type": "daily", "end_type": "count", "count": 2}
+        event = self.event(name="Ours", **rule)
+        event.recurrence_id._outlook_bridge_ensure()
+        self.conflict(event, key=event.recurrence_id.outlook_bridge_key)
+        self.service.other_value = {"res_id": None, "key": "k", "values": {"name": "Theirs"}}
+        self.found(JOURNAL, self.ann).action_take_other()
+        self.assertEqual(event.recurrence_id.calendar_event_ids.mapped("name"), ["Theirs", "Theirs"])
+
+    def test_take_the_other_value_only_of_ones_own(self):
+        self.conflict(self.meeting)
+        with self.assertRaises(AccessError):
+            self.env[JOURNAL].with_user(self.bob).browse(9).action_take_other()
+        self.meeting.unlink()
+        self.service.other_value = {"res_id": 1, "key": None, "values": {"name": "Theirs"}}
+        with self.assertRaisesRegex(UserError, "no longer there"):
+            self.found(JOURNAL, self.ann).action_take_other()
 
     def put_back(self, user):
         gone = self.env[MEETING].with_user(user).browse(1)

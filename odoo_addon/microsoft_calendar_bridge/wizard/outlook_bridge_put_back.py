@@ -4,7 +4,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 
-from ..models.actions import form, notification
+from ..models.actions import CLOSE, form, notification
 
 
 class OutlookBridgePutBack(models.TransientModel):
@@ -46,4 +46,4 @@ class OutlookBridgePutBack(models.TransientModel):
         words = self.env._(
             "It is under way: Odoo gets it within a minute, and then Outlook. Its journal says how it went."
         )
-        return notification(words, then={"type": "ir.actions.act_window_close"})
+        return notification(words, then=CLOSE)

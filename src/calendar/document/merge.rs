@@ -503,6 +503,7 @@ fn merge_schedules(base: Option<&Base>, times: &EditTimes, policy: Policy, merge
                     kept,
                     odoo: words(&odoo),
                     outlook: words(&outlook),
+                    fallen: None,
                 },
             });
             kept
@@ -815,6 +816,8 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &EditTimes, policy: Policy, m
                         kept,
                         odoo: words::value(group, &in_odoo),
                         outlook: words::value(group, &in_outlook),
+                        // It is a value of one occurrence.
+                        fallen: None,
                     },
                 });
                 kept

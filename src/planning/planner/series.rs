@@ -38,7 +38,7 @@ use crate::odoo::snapshot::{self, Snapshot};
 use crate::outlook::wire::{self, WireEvent};
 use crate::planning::observation::as_listed;
 use crate::store::accounts::BackfillState;
-use crate::store::journal::{Done, Level};
+use crate::store::journal::{Decision, Done, Level};
 use crate::store::meetings::Copy;
 use crate::store::outbox::{OdooDebt, OutlookWrite, WriteKind};
 use crate::store::people::Person;
@@ -591,9 +591,11 @@ impl Task<'_> {
         conflicts: &[Conflict],
     ) -> anyhow::Result<()> {
         let is_end = request.kind == WriteKind::Delete && request.slot.is_none();
-        let mut decided = decisions(conflicts, Side::Odoo, &request.groups);
-        decided.extend(self.unreachable(&request.groups)?);
-        decided.extend(request.staying.iter().map(|words| (*words).to_owned()));
+        let mut decided = decisions(conflicts, Side::Odoo, &request.groups, &self.people.mailboxes);
+        let more = self.unreachable(&request.groups)?.into_iter();
+        decided.extend(more.map(Decision::Words));
+        let staying = request.staying.iter().map(|words| (*words).to_owned());
+        decided.extend(staying.map(Decision::Words));
         let waits = self.waits(account.odoo_user_id, &request.all_mails)?;
         let line = Done {
             message: format!(
@@ -878,8 +880,8 @@ impl Task<'_> {
         sides: &Sides<'_>,
         conflicts: &[Conflict],
     ) -> anyhow::Result<()> {
-        let mut decided = decisions(conflicts, Side::Outlook, &groups);
-        decided.append(&mut self.refused);
+        let mut decided = decisions(conflicts, Side::Outlook, &groups, &self.people.mailboxes);
+        decided.extend(self.refused.drain(..).map(Decision::Words));
         let line = Done {
             message: format!("{message} · no mail"),
             decisions: decided,
