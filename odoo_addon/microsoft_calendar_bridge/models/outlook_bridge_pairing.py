@@ -12,6 +12,7 @@ from odoo.tools import SQL, str2bool
 
 from .outlook_bridge_client import PARAM_KEY, PARAM_URL, QUICK, BridgeUnavailable
 from .outlook_bridge_site import LIMITS
+from .outlook_bridge_state import FAILING
 from .outlook_bridge_work import AT_ONCE
 from .private_context import private
 
@@ -181,7 +182,7 @@ class OutlookBridgePairing(models.AbstractModel):
         state.write(
             {
                 "poke_key": answer["poke_key"],
-                "last_error": False,
+                **dict.fromkeys(FAILING, False),
                 "is_incomplete": False,
             }
         )

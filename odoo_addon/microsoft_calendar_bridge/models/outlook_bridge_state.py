@@ -20,6 +20,8 @@ SILENT = {
     "tag": None,
 }
 ROW = "microsoft_calendar_bridge.state"
+# What the stored words of the last error are about; cleared with the next answer.
+FAILING = ("last_error", "failure", "failing_since")
 
 
 class OutlookBridgeState(models.Model):
@@ -33,6 +35,15 @@ class OutlookBridgeState(models.Model):
     told = fields.Json(readonly=True, help="What the service said of this database last, in its own words.")
     rule_problem = fields.Char(readonly=True, help="What is wrong with another add-on's rule about what is sent.")
     last_error = fields.Char(readonly=True)
+    failure = fields.Selection(
+        [
+            ("silent", "The service does not answer"),
+            ("outdated", "The service or the add-on is too old"),
+            ("rejected", "The service refuses the exchange"),
+        ],
+        readonly=True,
+    )
+    failing_since = fields.Datetime(readonly=True, help="When an exchange failed first, if the last one did.")
     jobs_late_until = fields.Datetime(
         readonly=True,
         help="Until when the job counts as one that starts late, so that a save is followed by a signal.",
@@ -72,10 +83,10 @@ class OutlookBridgeState(models.Model):
         if partial and (tag != said["tag"] or not answer.get("tag")):
             # its other accounts are those of another state than is stored here
             told["tag"] = said["tag"]
-        self._set(told=told, last_error=False)
+        self._set(told=told, **dict.fromkeys(FAILING, False))
         self.env["outlook.bridge.account"]._store(answer.get("accounts") or [], partial=partial)
 
     def _forget(self):
         """Resets to the state before the first pairing."""
-        own = ("poke_key", "base_url", "told", "rule_problem", "last_error", "jobs_late_until")
+        own = ("poke_key", "base_url", "told", "rule_problem", *FAILING, "jobs_late_until")
         self.write(dict.fromkeys(own, False))
