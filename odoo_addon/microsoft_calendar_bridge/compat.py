@@ -73,6 +73,9 @@ METHODS = {
     "ir.cron": {"_clear_schedule": "self, job", "_notifydb": "self", "_trigger": "self, at=None"},
     "ir.model.data": {"_xmlid_to_res_id": "self, xmlid, raise_if_not_found=False"},
     "microsoft.calendar.account.reset": {"reset_account": "self"},
+    "mail.activity.mixin": {
+        "activity_schedule": "self, act_type_xmlid='', date_deadline=None, summary='', note='', **act_values",
+    },
     "microsoft.calendar.sync": {
         "_extend_microsoft_domain": "self, domain",
         "_get_synced_events": "self",
@@ -150,8 +153,10 @@ WORDS = {
     "full_sync_m": "microsoft_calendar",
     "is_calendar_event_new": "calendar",
     "mail_create_nolog": "mail",
+    "mail_activity_quick_update": "mail",
     "mail_create_nosubscribe": "mail",
     "mail_notrack": "mail",
+    "mail_notify_force_send": "mail",
     "no_calendar_sync": "microsoft_calendar",
     "no_mail_to_attendees": "calendar",
     "skip_attendee_notification": "calendar",

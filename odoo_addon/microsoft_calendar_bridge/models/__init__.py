@@ -27,6 +27,7 @@ from . import (
     outlook_bridge_site,
     outlook_bridge_snapshot,
     outlook_bridge_state,
+    outlook_bridge_told,
     outlook_bridge_work,
     res_config_settings,
     res_partner,
