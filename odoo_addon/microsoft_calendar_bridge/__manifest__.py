@@ -14,6 +14,7 @@
         "security/outlook_bridge_rules.xml",
         "data/outlook_bridge_state.xml",
         "data/ir_cron.xml",
+        "data/mail_activity_type.xml",
         "views/authentication_templates.xml",
         "views/calendar_event_views.xml",
         "views/res_config_settings_views.xml",

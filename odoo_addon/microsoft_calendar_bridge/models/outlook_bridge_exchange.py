@@ -53,6 +53,12 @@ class OutlookBridgeExchange(models.AbstractModel):
         """Exchanges with the service: one call sends what was saved and returns what is new."""
         if not self.env["outlook.bridge.client"]._is_paired():
             return
+        self._exchange_for_job()
+        if self.env["outlook.bridge.client"]._is_paired():
+            self.env["outlook.bridge.told"]._tell_all()
+
+    @api.model
+    def _exchange_for_job(self):
         self.env["outlook.bridge.signal"]._watch()
         left, may_exchange = self.env["outlook.bridge.work"]._run(CRON_SECONDS)
         if left:
