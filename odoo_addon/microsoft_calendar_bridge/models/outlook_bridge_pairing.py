@@ -277,6 +277,7 @@ class OutlookBridgePairing(models.AbstractModel):
         self.env["ir.config_parameter"].sudo().set_param(PARAM_KEY, False)
         self.env["outlook.bridge.state"]._get()._forget()
         self.env["outlook.bridge.fence"]._get()._forget()
+        self.env["outlook.bridge.told"]._untell_all()
         self._empty(
             "outlook.bridge.work",
             "outlook.bridge.account",

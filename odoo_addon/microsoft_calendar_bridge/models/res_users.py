@@ -276,6 +276,10 @@ class ResUsers(models.Model):
     def write(self, vals):
         result = super().write(vals)
         if vals.get("active") is False:
+        if "active" in vals and self._is_bridged():
+            # whoever has left is told nothing more, and whoever is back is told what is wrong
+            for account in self.env["outlook.bridge.account"]._of(self).values():
+                account.is_untold = True
             self._outlook_bridge_hurry()
         return result
 
@@ -350,6 +354,8 @@ class ResUsers(models.Model):
         answer = self.env["outlook.bridge.client"]._call(model, method, **kwargs)
         self.env["outlook.bridge.state"]._get()._store(answer)
 
+        # whoever has just done something about a trouble is not shown it much longer
+        self.env["outlook.bridge.exchange"]._trigger()
     def _outlook_bridge_redeem(self, values):
         """Sends the service the code that Microsoft gave this user. Returns where to go next, and a
         question if another person than before has logged in."""
