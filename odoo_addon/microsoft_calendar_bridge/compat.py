@@ -21,6 +21,7 @@ SYNC_TIMEOUT = "timeout=TIMEOUT"
 # {model: {method that is extended or called: its parameters}}
 METHODS = {
     "base": {
+        "_compute_display_name": "self",
         "_filtered_access": "self, operation",
         "_init_column": "self, column_name",
         "_search": "self, domain, offset=0, limit=None, order=None, *, active_test=True, bypass_access=False",
@@ -72,10 +73,10 @@ METHODS = {
     # "_clear_schedule" deletes what triggered a run in a transaction that is committed after the run
     "ir.cron": {"_clear_schedule": "self, job", "_notifydb": "self", "_trigger": "self, at=None"},
     "ir.model.data": {"_xmlid_to_res_id": "self, xmlid, raise_if_not_found=False"},
-    "microsoft.calendar.account.reset": {"reset_account": "self"},
     "mail.activity.mixin": {
         "activity_schedule": "self, act_type_xmlid='', date_deadline=None, summary='', note='', **act_values",
     },
+    "microsoft.calendar.account.reset": {"reset_account": "self"},
     "microsoft.calendar.sync": {
         "_extend_microsoft_domain": "self, domain",
         "_get_synced_events": "self",
@@ -152,11 +153,11 @@ WORDS = {
     "dont_notify": "calendar",
     "full_sync_m": "microsoft_calendar",
     "is_calendar_event_new": "calendar",
-    "mail_create_nolog": "mail",
     "mail_activity_quick_update": "mail",
+    "mail_create_nolog": "mail",
     "mail_create_nosubscribe": "mail",
-    "mail_notrack": "mail",
     "mail_notify_force_send": "mail",
+    "mail_notrack": "mail",
     "no_calendar_sync": "microsoft_calendar",
     "no_mail_to_attendees": "calendar",
     "skip_attendee_notification": "calendar",
