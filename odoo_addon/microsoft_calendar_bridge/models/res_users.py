@@ -149,12 +149,13 @@ class ResUsers(models.Model):
     @api.readonly
     def outlook_bridge_attention(self):
         """Returns a warning for the calendar page, or False: why the user's own account needs them,
-        and for an administrator which app registrations expire or are refused."""
+        and for an administrator what only administrators can correct."""
         if not self._is_bridged():
             return False
         account = self.env["outlook.bridge.account"]._of(self.env.user).get(self.env.uid)
         own = account.reason if account and account.status in TROUBLED else False
-        warnings = self.env["outlook.bridge.registration"]._warnings() if self.env.user._is_system() else []
+        wrong = self.env["outlook.bridge.state"]._get()._wrong() if self.env.user._is_system() else {}
+        warnings = [" ".join(filter(None, trouble.sentences)) for trouble in wrong.values()]
         return "\n".join(filter(None, [own, *(words for words in warnings if words != own)])) or False
 
     @api.model
