@@ -276,11 +276,11 @@ class ResUsers(models.Model):
 
     def write(self, vals):
         result = super().write(vals)
-        if vals.get("active") is False:
         if "active" in vals and self._is_bridged():
             # whoever has left is told nothing more, and whoever is back is told what is wrong
             for account in self.env["outlook.bridge.account"]._of(self).values():
                 account.is_untold = True
+        if vals.get("active") is False:
             self._outlook_bridge_hurry()
         return result
 
@@ -354,15 +354,21 @@ class ResUsers(models.Model):
         """Calls the service and stores the state that it answers with."""
         answer = self.env["outlook.bridge.client"]._call(model, method, **kwargs)
         self.env["outlook.bridge.state"]._get()._store(answer)
-
         # whoever has just done something about a trouble is not shown it much longer
         self.env["outlook.bridge.exchange"]._trigger()
+
     def _outlook_bridge_redeem(self, values):
         """Sends the service the code that Microsoft gave this user. Returns where to go next, and a
         question if another person than before has logged in."""
         self.ensure_one()
         self._outlook_bridge_check_internal()
-        answer = self.env["outlook.bridge.client"]._call("res.users", "redeem", uid=self.id, **values)
+        try:
+            answer = self.env["outlook.bridge.client"]._call("res.users", "redeem", uid=self.id, **values)
+        except UserError as error:
+            self.env["outlook.bridge.account"]._note_refusal(self, str(error.args[0]))
+            raise
+        if answer.get("message"):
+            self.env["outlook.bridge.account"]._note_consent()
         if "code" in values and not answer.get("question"):
             try:
                 self._outlook_bridge_tell("outlook.bridge", "status")
