@@ -17,6 +17,8 @@
         "data/mail_activity_type.xml",
         "views/authentication_templates.xml",
         "views/calendar_event_views.xml",
+        "views/outlook_bridge_account_views.xml",
+        "views/outlook_bridge_state_views.xml",
         "views/res_config_settings_views.xml",
         "views/res_users_views.xml",
         "wizard/calendar_provider_config_views.xml",
