@@ -33,6 +33,7 @@ from . import (
     test_snapshot,
     test_statements,
     test_told,
+    test_told_administrators,
     test_users,
     test_versions,
     test_work,
