@@ -11,4 +11,6 @@ def uninstall_hook(env):
     else:
         # a neutralized copy lost its key without being unpaired
         env["outlook.bridge.native.links"]._restore_stock_ids()
+    # its types of activities cannot be removed before
+    env["outlook.bridge.told"]._untell_all()
     env["ir.config_parameter"].set_param("microsoft_calendar_bridge.url", False)

@@ -21,8 +21,19 @@ SYNC_TIMEOUT = "timeout=TIMEOUT"
 # {model: {method that is extended or called: its parameters}}
 METHODS = {
     "base": {
+        "_as_query": "self, ordered=True",
+        "_compute_display_name": "self",
+        "_determine_fields_to_fetch": "self, field_names=None, ignore_when_in_cache=False",
+        "_fetch_query": "self, query, fields",
         "_filtered_access": "self, operation",
         "_init_column": "self, column_name",
+        "_read_group": "self, domain, groupby=(), aggregates=(), having=(), offset=0, limit=None, order=None",
+        "_read_group_empty_value": "self, spec",
+        "_read_group_postprocess_aggregate": "self, aggregate_spec, raw_values",
+        "_read_group_postprocess_groupby": "self, groupby_spec, raw_values",
+        "exists": "self",
+        "search_count": "self, domain, limit=None",
+        "search_fetch": "self, domain, field_names=None, offset=0, limit=None, order=None",
         "_search": "self, domain, offset=0, limit=None, order=None, *, active_test=True, bypass_access=False",
     },
     "base.partner.merge.automatic.wizard": {"_update_foreign_keys": "self, src_partners, dst_partner"},
@@ -71,7 +82,12 @@ METHODS = {
     "ir.actions.act_window": {"_for_xml_id": "self, full_xml_id"},
     # "_clear_schedule" deletes what triggered a run in a transaction that is committed after the run
     "ir.cron": {"_clear_schedule": "self, job", "_notifydb": "self", "_trigger": "self, at=None"},
+    "ir.rule": {"_compute_domain": "self, model_name, mode='read'"},
+    "ir.ui.menu": {"_load_menus_blacklist": "self"},
     "ir.model.data": {"_xmlid_to_res_id": "self, xmlid, raise_if_not_found=False"},
+    "mail.activity.mixin": {
+        "activity_schedule": "self, act_type_xmlid='', date_deadline=None, summary='', note='', **act_values",
+    },
     "microsoft.calendar.account.reset": {"reset_account": "self"},
     "microsoft.calendar.sync": {
         "_extend_microsoft_domain": "self, domain",
@@ -102,6 +118,9 @@ METHODS = {
         "unpause_microsoft_synchronization": "self",
     },
 }
+
+# Methods of a field that are called.
+FIELD_METHODS = {"_insert_cache": "self, records, values"}
 
 # Methods of the built-in sync that nothing calls while paired, so overriding them has no effect.
 UNASKED = (
@@ -149,8 +168,10 @@ WORDS = {
     "dont_notify": "calendar",
     "full_sync_m": "microsoft_calendar",
     "is_calendar_event_new": "calendar",
+    "mail_activity_quick_update": "mail",
     "mail_create_nolog": "mail",
     "mail_create_nosubscribe": "mail",
+    "mail_notify_force_send": "mail",
     "mail_notrack": "mail",
     "no_calendar_sync": "microsoft_calendar",
     "no_mail_to_attendees": "calendar",

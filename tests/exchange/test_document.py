@@ -212,7 +212,8 @@ def text_of(tree: ast.AST, word: ast.expr) -> str | None:
     return None
 
 
-def test_the_add_on_calls_methods_with_arguments_that_there_are(document):
+def test_the_add_on_calls_methods_with_arguments_that_there_are(source, document):
+    models, lists = source.list_methods()
     documented = documented_methods(document)
     [request] = [example.values[0] for example in document.examples() if example.type == "SyncRequest"]
     called = set()
@@ -227,6 +228,8 @@ def test_the_add_on_calls_methods_with_arguments_that_there_are(document):
             texts = [text_of(tree, one) for one in call.args]
             assert len(texts) == 2 and all(texts), f"{path.name}:{call.lineno}: method names are texts"
             method = ".".join(texts)
+            if texts[0] in models and texts[1] in lists:
+                continue
             assert method in documented, f"{path.name}:{call.lineno}: {method}"
             called.add(method)
             arguments = {one.arg for one in call.keywords if one.arg} - OWN_ARGUMENTS

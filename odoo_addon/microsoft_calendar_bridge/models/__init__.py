@@ -32,6 +32,7 @@ from . import (
     outlook_bridge_site,
     outlook_bridge_snapshot,
     outlook_bridge_state,
+    outlook_bridge_told,
     outlook_bridge_trouble,
     outlook_bridge_work,
     res_config_settings,

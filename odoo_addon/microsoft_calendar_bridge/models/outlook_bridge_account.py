@@ -1,10 +1,17 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import logging
 import time
 
 from odoo import api, fields, models, tools
+from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
+
+from .outlook_bridge_client import QUICK
+from .outlook_bridge_told import Trouble
+
+_logger = logging.getLogger(__name__)
 
 CONNECTED = ("active", "attention")
 TROUBLED = ("attention", "need_auth", "resetting")
@@ -12,6 +19,10 @@ TROUBLED = ("attention", "need_auth", "resetting")
 # What the service sends about an account beside its status.
 TOLD = ("reason", "login", "last_sync", "connected_at", "removals", "waiting", "mails", "is_reset")
 TIMES = ("last_sync", "connected_at")
+# What people are told of.
+TROUBLES = frozenset(("status", "reason", "removals", "waiting", "mails"))
+# The service's words for a login that an administrator of Microsoft 365 has to allow.
+CONSENT = "Grant for everybody"
 STATUSES = "microsoft_calendar_bridge.statuses"
 # How long nobody may notice that a user was archived by other means than Odoo's own.
 DEPARTURE_SECONDS = 600
@@ -21,7 +32,8 @@ class OutlookBridgeAccount(models.Model):
     """What the service last said about a user's account; written only from its answers."""
 
     _name = "outlook.bridge.account"
-    _description = "Outlook Bridge Account"
+    _inherit = "outlook.bridge.told"
+    _description = "Outlook Account"
     _rec_name = "user_id"
 
     user_id = fields.Many2one(
@@ -60,7 +72,21 @@ class OutlookBridgeAccount(models.Model):
     )
     restarted_at = fields.Datetime(readonly=True, help="The user pressed the Outlook button and waits.")
 
+    needs_consent = fields.Boolean(
+        readonly=True,
+        help="Microsoft lets this user log in only once an administrator has allowed Odoo for everybody.",
+    )
+    is_own = fields.Boolean(compute="_compute_is_own")
+    is_invited = fields.Boolean(readonly=True, help="An administrator has asked the user to connect.")
+    to_outlook = fields.Integer("Changes for Outlook", compute="_compute_owed", aggregator=None)
+    to_odoo = fields.Integer("Changes for Odoo", compute="_compute_owed", aggregator=None)
+    owed_since = fields.Datetime("Oldest Change", compute="_compute_owed")
+    set_aside = fields.Integer("Set Aside", compute="_compute_owed", aggregator=None)
+    is_untold = fields.Boolean(readonly=True, default=True, help="The job has yet to tell people what is wrong.")
+
     _told_user_unique = models.UniqueIndex("(told_user_id)")
+    _untold_index = models.Index("(is_untold) WHERE is_untold")
+    _consent_index = models.Index("(needs_consent) WHERE needs_consent")
     _restarted_index = models.Index("(restarted_at) WHERE restarted_at IS NOT NULL")
 
     @api.depends("user_id")
@@ -73,8 +99,38 @@ class OutlookBridgeAccount(models.Model):
         self._forget_statuses()
         return super().create(vals_list)
 
+    @api.depends_context("uid")
+    @api.depends("user_id")
+    def _compute_is_own(self):
+        for account in self:
+            account.is_own = account.user_id == self.env.user
+
+    @api.depends("user_id")
+    def _compute_owed(self):
+        """Asks the service, briefly, what it has yet to write for these users."""
+        names = ("to_outlook", "to_odoo", "owed_since", "set_aside")
+        client = self.env["outlook.bridge.client"]
+        told = {}
+        if self.user_id and client._is_paired() and not client._recently_down():
+            domain = [("user_id", "in", self.user_id.ids)]
+            try:
+                rows = client._call(
+                    self._name, "search_read", timeout=QUICK, domain=domain, fields=["user_id", *names]
+                )
+                told = {row["user_id"]: row for row in rows}
+            except UserError as error:
+                _logger.info("What is owed to mailboxes is not known: %s", error)
+        for account in self:
+            row = told.get(account.user_id.id, {})
+            account.update({name: row.get(name) or False for name in names})
+
     def write(self, vals):
         self._forget_statuses()
+        if vals.keys() & TROUBLES:
+            vals = {**vals, "is_untold": True}
+        if vals.keys() & {"status", "reason"}:
+            reason = vals["reason"] if "reason" in vals else self[:1].reason
+            vals = {**vals, "needs_consent": CONSENT in (reason or "")}
         result = super().write(vals)
         if vals.keys() & {"status", "reason", "waiting", "mails"}:
             # an open calendar page shows the reason
@@ -213,6 +269,156 @@ class OutlookBridgeAccount(models.Model):
             ]
         )._ids
 
+    # ------------------------------------------------------------
+    # What people are told
+    # ------------------------------------------------------------
+
+    def _tell(self):
+        if self.is_invited and self.status != "none":
+            self.is_invited = False
+        result = super()._tell()
+        if self.is_untold:
+            self.is_untold = False
+        return result
+
+    def _troubles(self):
+        self.ensure_one()
+        user = self.user_id
+        if not (user.active and user._is_internal()):
+            return {}
+        troubles = {}
+        if self.is_invited and self.status == "none":
+            troubles["connect"] = Trouble(
+                users=user,
+                summary=self.env._("Connect your Outlook calendar"),
+                sentences=[
+                    self.env._(
+                        "Odoo can show the events of your Outlook calendar, and Outlook those of Odoo. Press Outlook "
+                        "in the calendar and log in at Microsoft. Nobody is mailed by that."
+                    )
+                ],
+            )
+        if self.status == "need_auth":
+            troubles["login"] = Trouble(
+                users=user,
+                summary=self.env._("Log in to Outlook again"),
+                sentences=[
+                    self.env._(
+                        "Your calendar is no longer synchronized, as your login at Microsoft has ended. What you save "
+                        "in Odoo is kept. Press Outlook in the calendar and log in again."
+                    ),
+                    self.reason,
+                ],
+            )
+        if self.mails and self.status in (*CONNECTED, "resetting"):
+            troubles["mails"] = Trouble(
+                users=user,
+                summary=self.env._("Outlook: mails wait for your yes"),
+                sentences=[
+                    self.env._(
+                        "Outlook would send many mails in your name, so none of them was sent. See who would get "
+                        "them, and decide: press Review Events with Guests."
+                    )
+                ],
+            )
+        if self.status not in CONNECTED:
+            # also what waits for users who have stopped the synchronization themselves
+            return troubles
+        if self.waiting:
+            troubles["events"] = Trouble(
+                users=user,
+                summary=self.env._("Outlook: events wait for your choice"),
+                sentences=[
+                    self.env._(
+                        "Events with guests stay in Odoo alone until you choose whether to add them to Outlook, and "
+                        "whether Outlook invites their guests. Nobody was mailed. Press Review Events with Guests."
+                    )
+                ],
+            )
+        if self.removals:
+            return {**troubles, **self._troubles_of_removals()}
+        if self.status == "attention" and not self._is_registration_refused():
+            troubles["attention"] = Trouble(
+                users=user,
+                summary=self.env._("Outlook: your account needs attention"),
+                sentences=[self.env._("Your calendar is not completely synchronized with Outlook."), self.reason],
+            )
+        return troubles
+
+    def _troubles_of_removals(self):
+        """Administrators decide, and the user is told why nothing happens."""
+        administrators, name = self._administrators(), self.user_id.name
+        troubles = {
+            "review": Trouble(
+                users=administrators,
+                summary=self.env._("Outlook: decide about deleted events of %(name)s", name=name),
+                sentences=[
+                    self.env._(
+                        "Many events of %(name)s were deleted in Outlook. None of them was removed from Odoo, and "
+                        "nothing more is fetched from Outlook for this user. Press Review removals, and decide "
+                        "whether to remove them or to keep them.",
+                        name=name,
+                    )
+                ],
+            )
+        }
+        if self.user_id not in administrators:
+            troubles["removals"] = Trouble(
+                users=self.user_id,
+                summary=self.env._("Outlook: deleted events wait for an administrator"),
+                sentences=[
+                    self.env._(
+                        "Many of your events were deleted in Outlook. None of them was removed from Odoo, and nothing "
+                        "more is fetched from Outlook, until an administrator of Odoo decides. Tell an administrator "
+                        "whether you meant to delete them."
+                    )
+                ],
+            )
+        return troubles
+
+    def _is_registration_refused(self):
+        """Whether the reason is an app registration, which only administrators can correct."""
+        registrations = self.env["outlook.bridge.state"]._get()._said()["registrations"]
+        return bool(self.reason) and self.reason in {one.get("problem") for one in registrations}
+
+    @api.model
+    def _note_refusal(self, user, words):
+        """Notes that Microsoft asks for an administrator's consent, if these words of the service say so."""
+        if CONSENT in words:
+            account = self._of(user).get(user.id) or self._make(user.id)
+            account.needs_consent = True
+
+    @api.model
+    def _note_consent(self):
+        """Notes that an administrator has allowed Odoo for everybody."""
+        self.sudo().search([("needs_consent", "=", True)]).needs_consent = False
+
+    # ------------------------------------------------------------
+    # Buttons
+    # ------------------------------------------------------------
+
     def action_review_removals(self):
         self.ensure_one()
         return self.env["outlook.bridge.removals"]._open(self.user_id)
+
+    def action_review_events(self):
+        self.ensure_one()
+        return self.user_id.action_outlook_bridge_preview()
+
+    def action_journal(self):
+        self.ensure_one()
+        return self.user_id.action_outlook_bridge_journal()
+
+    def action_log_in(self):
+        """Leads to Microsoft's login, as the Outlook button of the calendar does."""
+        self.ensure_one()
+        if self.user_id != self.env.user:
+            raise AccessError(self.env._("Nobody can log in to Outlook for somebody else."))
+        answer = self.env["outlook.bridge.client"]._call(
+            "res.users",
+            "authorize_url",
+            uid=self.env.uid,
+            from_url="/odoo/calendar",
+            company_id=self.env.user.company_id.id,
+        )
+        return {"type": "ir.actions.act_url", "url": answer["url"], "target": "self"}

@@ -41,6 +41,12 @@ class BridgeUnavailable(UserError):
     context = {"exception_class": "odoo.exceptions.UserError"}
 
 
+class BridgeOutdated(UserError):
+    """The service or the add-on is too old for the other. Nothing was decided."""
+
+    context = {"exception_class": "odoo.exceptions.UserError"}
+
+
 class OutlookBridgeClient(models.AbstractModel):
     _name = "outlook.bridge.client"
     _description = "Outlook Bridge Client"
@@ -210,7 +216,7 @@ class OutlookBridgeClient(models.AbstractModel):
     def _check_versions(self, lowest, latest):
         """Raises if service and add-on have no version of the exchange in common."""
         if latest < API_LOWEST:
-            raise UserError(
+            raise BridgeOutdated(
                 self.env._(
                     "The Outlook bridge is too old for this Odoo's add-on: it understands version %(theirs)s of the "
                     "exchange between them, and the add-on version %(ours)s. Nothing is exchanged, and nothing is "
@@ -221,7 +227,7 @@ class OutlookBridgeClient(models.AbstractModel):
                 )
             )
         if lowest > API:
-            raise UserError(
+            raise BridgeOutdated(
                 self.env._(
                     "The add-on Outlook Calendar Bridge of this Odoo is too old for the Outlook bridge: it "
                     "understands version %(ours)s of the exchange between them, and the bridge version %(theirs)s. "

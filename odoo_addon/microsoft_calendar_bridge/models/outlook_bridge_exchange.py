@@ -12,7 +12,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from .ir_cron import UNHEARD
-from .outlook_bridge_client import TIMEOUT, BridgeUnavailable
+from .outlook_bridge_client import TIMEOUT, BridgeOutdated, BridgeUnavailable
 from .outlook_bridge_outbox import CONCURRENCY
 from .private_context import private
 
@@ -53,6 +53,12 @@ class OutlookBridgeExchange(models.AbstractModel):
         """Exchanges with the service: one call sends what was saved and returns what is new."""
         if not self.env["outlook.bridge.client"]._is_paired():
             return
+        self._exchange_for_job()
+        if self.env["outlook.bridge.client"]._is_paired():
+            self.env["outlook.bridge.told"]._tell_all()
+
+    @api.model
+    def _exchange_for_job(self):
         self.env["outlook.bridge.signal"]._watch()
         left, may_exchange = self.env["outlook.bridge.work"]._run(CRON_SECONDS)
         if left:
@@ -216,7 +222,7 @@ class OutlookBridgeExchange(models.AbstractModel):
             )
         except UserError as error:
             report["outcome"] = "down" if isinstance(error, BridgeUnavailable) else "refused"
-            self._committing(self._note_error, str(error))
+            self._committing(self._note_error, error)
             return False
         is_asked = self._committing(self._take_answer, answer, changes, sent, tag)
         report["state"] = answer.get("state") or {}
@@ -278,11 +284,17 @@ class OutlookBridgeExchange(models.AbstractModel):
     def _has_results(self):
         return bool(self.env["outlook.bridge.result"].search_count([], limit=1))
 
-    def _note_error(self, message):
+    def _note_error(self, error):
+        message = str(error)
         state = self.env["outlook.bridge.state"]._get()
         log = _logger.debug if state.last_error == message else _logger.warning
         log("Exchange with the Outlook bridge: %s", message)
-        state._set(last_error=message)
+        kinds = {BridgeUnavailable: "silent", BridgeOutdated: "outdated"}
+        state._set(
+            last_error=message,
+            failure=kinds.get(type(error), "rejected"),
+            failing_since=state.failing_since or fields.Datetime.now(),
+        )
 
     def _take_answer(self, answer, changes, sent, tag):
         """Stores everything that the answer settles, at once. Returns whether the service waits for the

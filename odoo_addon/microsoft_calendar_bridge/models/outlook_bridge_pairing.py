@@ -12,6 +12,7 @@ from odoo.tools import SQL, str2bool
 
 from .outlook_bridge_client import PARAM_KEY, PARAM_URL, QUICK, BridgeUnavailable
 from .outlook_bridge_site import LIMITS
+from .outlook_bridge_state import FAILING
 from .outlook_bridge_work import AT_ONCE
 from .private_context import private
 
@@ -181,7 +182,7 @@ class OutlookBridgePairing(models.AbstractModel):
         state.write(
             {
                 "poke_key": answer["poke_key"],
-                "last_error": False,
+                **dict.fromkeys(FAILING, False),
                 "is_incomplete": False,
             }
         )
@@ -276,6 +277,7 @@ class OutlookBridgePairing(models.AbstractModel):
         self.env["ir.config_parameter"].sudo().set_param(PARAM_KEY, False)
         self.env["outlook.bridge.state"]._get()._forget()
         self.env["outlook.bridge.fence"]._get()._forget()
+        self.env["outlook.bridge.told"]._untell_all()
         self._empty(
             "outlook.bridge.work",
             "outlook.bridge.account",

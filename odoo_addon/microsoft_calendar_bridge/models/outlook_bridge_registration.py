@@ -1,9 +1,7 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-from markupsafe import Markup
-
-from odoo import SUPERUSER_ID, api, fields, models
+from odoo import api, fields, models
 
 # An administrator is warned when a secret expires within so many days.
 WARN_DAYS = 30
@@ -28,37 +26,6 @@ class OutlookBridgeRegistration(models.AbstractModel):
         if own:
             return bool(own["client_id"] and own["has_secret"])
         return bool(self.env["outlook.bridge.state"]._get()._said()["configured"])
-
-    @api.model
-    def _tell_of_problems(self, before, after):
-        """Tells the administrators once if Microsoft refuses an app registration: then no calendar
-        is synced, and only administrators can correct it."""
-        known = {one.get("company_id") for one in before if one.get("problem")}
-        for one in after:
-            if one.get("problem") and one.get("company_id") not in known:
-                self._message_administrators(
-                    Markup("<p>%s</p><p>%s</p>")
-                    % (
-                        one["problem"],
-                        self.env._(
-                            "Enter it in Settings, Calendar, Outlook Calendar. What is saved meanwhile is kept."
-                        ),
-                    )
-                )
-
-    @api.model
-    def _message_administrators(self, body):
-        administrators = (
-            self.env.ref("base.group_system")
-            .sudo()
-            .all_user_ids.filtered(lambda user: user.active and not user.share and user.id != SUPERUSER_ID)
-        )
-        self.env["mail.thread"].sudo().message_notify(
-            author_id=self.env.ref("base.partner_root").id,
-            partner_ids=administrators.partner_id.ids,
-            subject=self.env._("The synchronization with Outlook needs you"),
-            body=body,
-        )
 
     @api.model
     def _days_left(self, registration):
@@ -89,14 +56,13 @@ class OutlookBridgeRegistration(models.AbstractModel):
         return days is not None and days <= WARN_DAYS
 
     @api.model
-    def _warnings(self):
-        """Returns what an administrator should do about the app registrations, one sentence each."""
-        warnings = []
-        for one in self.env["outlook.bridge.state"]._get()._said()["registrations"]:
-            words = one.get("problem")
-            if not words and self._ends_soon(one):
-                words = self.env._("Settings, Calendar, Client Secret: %(words)s", words=self._describe_expiry(one))
-            if words:
-                company = self.env["res.company"].sudo().browse(one.get("company_id") or ()).exists().name
-                warnings.append(f"{company}: {words}" if company else words)
-        return warnings
+    def _warning(self, registration):
+        """Returns what an administrator should do about an app registration, or an empty text."""
+        words = registration.get("problem")
+        if not words and self._ends_soon(registration):
+            expiry = self._describe_expiry(registration)
+            words = self.env._("Settings, Calendar, Client Secret: %(words)s", words=expiry)
+        if not words:
+            return ""
+        company = self.env["res.company"].sudo().browse(registration.get("company_id") or ()).exists().name
+        return f"{company}: {words}" if company else words

@@ -4,8 +4,6 @@
 import logging
 from datetime import datetime
 
-from markupsafe import Markup
-
 from odoo import api, fields, models
 from odoo.fields import Domain
 
@@ -155,14 +153,11 @@ class OutlookBridgeRule(models.AbstractModel):
 
     @api.model
     def _note_failure(self, reason):
-        """Says in the settings that a rule fails, and tells the administrators once."""
+        """Says in the settings that a rule fails. The job tells the administrators."""
         words = self.env._(
             "The rule of %(modules)s about what goes to Outlook fails (%(reason)s). What it should judge waits in "
             "Odoo and is tried again every few minutes; everything else is synchronized.",
             modules=", ".join(self._modules()),
             reason=reason,
         )
-        state = self.env["outlook.bridge.state"]._get()
-        if not state.rule_problem:
-            self.env["outlook.bridge.registration"]._message_administrators(Markup("<p>%s</p>") % words)
-        state._set(rule_problem=words)
+        self.env["outlook.bridge.state"]._get()._set(rule_problem=words)

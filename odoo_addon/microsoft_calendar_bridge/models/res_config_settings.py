@@ -9,6 +9,7 @@ from .outlook_bridge_account import TROUBLED
 from .outlook_bridge_client import QUICK
 from .outlook_bridge_site import LIMITS
 from .outlook_bridge_state import POLICIES
+from .outlook_bridge_told import PARAM_MAILS
 
 # Settings that the service stores. The page shows the values that the service sent last.
 HELD = ("policy", "brake_over", "brake_percent", "mail_budget", "others_outside", "mails_an_hour")
@@ -51,6 +52,11 @@ class ResConfigSettings(models.TransientModel):
     outlook_bridge_mail_budget = fields.Integer("Mails that may be sent without asking")
     outlook_bridge_others_outside = fields.Integer("People outside whom others may have mailed without asking")
     outlook_bridge_mails_an_hour = fields.Integer("Mails that a mailbox may send within an hour without asking")
+    outlook_bridge_mail_troubles = fields.Boolean(
+        "Also by mail",
+        config_parameter=PARAM_MAILS,
+        help="Whoever is told by an activity that something is wrong gets a mail as well.",
+    )
     outlook_bridge_redirect_uri = fields.Char("Redirect URI", compute="_compute_outlook_bridge")
 
     outlook_bridge_days_back = fields.Integer(

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 
+from .actions import notification
 from .outlook_bridge_account import CONNECTED, TROUBLED
 from .outlook_bridge_client import QUICK, TIMEOUT
 
@@ -34,6 +36,12 @@ class ResUsers(models.Model):
         selection=lambda self: self.env["outlook.bridge.account"]._fields["status"].selection,
         string="Outlook Status",
         compute="_compute_outlook_bridge",
+        groups="base.group_system",
+    )
+    outlook_bridge_is_connected = fields.Boolean(
+        "Connected to Outlook",
+        compute="_compute_outlook_bridge",
+        search="_search_outlook_bridge_is_connected",
         groups="base.group_system",
     )
     outlook_bridge_reason = fields.Char(
@@ -69,8 +77,16 @@ class ResUsers(models.Model):
         for user in self:
             account = accounts.get(user.id, self.env["outlook.bridge.account"])
             user.outlook_bridge_status = account.status or "none"
+            user.outlook_bridge_is_connected = account.status in CONNECTED
             for name in ("reason", "login", "waiting", "mails"):
                 user[f"outlook_bridge_{name}"] = account[name]
+
+    @api.model
+    def _search_outlook_bridge_is_connected(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        connected = self.env["outlook.bridge.account"].sudo()._search([("status", "in", CONNECTED)])
+        return Domain("id", "in" if True in value else "not in", connected.subselect("user_id"))
 
     def _compute_outlook_bridge_last_sync(self):
         """The service does not tell each sync, so a user's form asks it. Where it does not answer at
@@ -149,12 +165,13 @@ class ResUsers(models.Model):
     @api.readonly
     def outlook_bridge_attention(self):
         """Returns a warning for the calendar page, or False: why the user's own account needs them,
-        and for an administrator which app registrations expire or are refused."""
+        and for an administrator what only administrators can correct."""
         if not self._is_bridged():
             return False
         account = self.env["outlook.bridge.account"]._of(self.env.user).get(self.env.uid)
         own = account.reason if account and account.status in TROUBLED else False
-        warnings = self.env["outlook.bridge.registration"]._warnings() if self.env.user._is_system() else []
+        wrong = self.env["outlook.bridge.state"]._get()._wrong() if self.env.user._is_system() else {}
+        warnings = [" ".join(filter(None, trouble.sentences)) for trouble in wrong.values()]
         return "\n".join(filter(None, [own, *(words for words in warnings if words != own)])) or False
 
     @api.model
@@ -275,6 +292,10 @@ class ResUsers(models.Model):
 
     def write(self, vals):
         result = super().write(vals)
+        if "active" in vals and self._is_bridged():
+            # whoever has left is told nothing more, and whoever is back is told what is wrong
+            for account in self.env["outlook.bridge.account"]._of(self).values():
+                account.is_untold = True
         if vals.get("active") is False:
             self._outlook_bridge_hurry()
         return result
@@ -341,6 +362,19 @@ class ResUsers(models.Model):
         self._outlook_bridge_check_admin()
         self.env["outlook.bridge.pairing"]._save(paused=False)
 
+    def action_outlook_bridge_invite_to_connect(self):
+        """Asks these users to connect their calendars, once, as an activity."""
+        self._outlook_bridge_check_admin()
+        accounts = self.env["outlook.bridge.account"]
+        asked = self.filtered(lambda user: user._is_internal() and user.outlook_bridge_status == "none")
+        for user in asked:
+            account = accounts._of(user).get(user.id) or accounts._make(user.id)
+            account.write({"is_invited": True, "is_untold": True})
+        if not asked:
+            raise UserError(self.env._("All of these are connected, or were once: whose login ended is told anyway."))
+        self._outlook_bridge_hurry()
+        return notification(self.env._("%(count)s users are asked to connect within a minute.", count=len(asked)))
+
     def action_outlook_bridge_journal(self):
         self.ensure_one()
         return self.env["outlook.bridge.journal"]._open(user=self)
@@ -349,13 +383,21 @@ class ResUsers(models.Model):
         """Calls the service and stores the state that it answers with."""
         answer = self.env["outlook.bridge.client"]._call(model, method, **kwargs)
         self.env["outlook.bridge.state"]._get()._store(answer)
+        # whoever has just done something about a trouble is not shown it much longer
+        self.env["outlook.bridge.exchange"]._trigger()
 
     def _outlook_bridge_redeem(self, values):
         """Sends the service the code that Microsoft gave this user. Returns where to go next, and a
         question if another person than before has logged in."""
         self.ensure_one()
         self._outlook_bridge_check_internal()
-        answer = self.env["outlook.bridge.client"]._call("res.users", "redeem", uid=self.id, **values)
+        try:
+            answer = self.env["outlook.bridge.client"]._call("res.users", "redeem", uid=self.id, **values)
+        except UserError as error:
+            self.env["outlook.bridge.account"]._note_refusal(self, str(error.args[0]))
+            raise
+        if answer.get("message"):
+            self.env["outlook.bridge.account"]._note_consent()
         if "code" in values and not answer.get("question"):
             try:
                 self._outlook_bridge_tell("outlook.bridge", "status")

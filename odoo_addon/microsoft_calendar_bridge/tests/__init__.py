@@ -32,6 +32,8 @@ from . import (
     test_site_settings,
     test_snapshot,
     test_statements,
+    test_told,
+    test_told_administrators,
     test_users,
     test_versions,
     test_work,

@@ -19,8 +19,8 @@ from .common import LISTS, BridgeMixin
 ADDON = "odoo.addons.microsoft_calendar_bridge"
 
 # Who may call the methods of this add-on from outside. "all": internal users for themselves. "own":
-# users for their own records. "admin": who may change the settings. "orm": Odoo checks the model's
-# access rules.
+# users for their own records. "self": the same, and not even administrators. "admin": who may change
+# the settings. "orm": Odoo checks the model's access rules.
 ASKED_MODELS = ("outlook.bridge.journal", "outlook.bridge.meeting", "outlook.bridge.trouble")
 ASKED = {
     **dict.fromkeys(("action_open_event", "action_open_journal"), "own"),
@@ -39,6 +39,9 @@ METHODS = {
     "calendar.provider.config": dict.fromkeys(("create", "write"), "orm"),
     "microsoft.calendar.account.reset": {"reset_account": "admin"},
     "outlook.bridge.account": {
+        "action_journal": "admin",
+        "action_log_in": "self",
+        "action_review_events": "own",
         "action_review_removals": "admin",
         **dict.fromkeys(("create", "write", "unlink"), "orm"),
     },
@@ -55,6 +58,10 @@ METHODS = {
     "outlook.bridge.preview.held": {"action_open_event": "own"},
     "outlook.bridge.removals": {"action_remove": "admin", "action_keep": "admin"},
     "outlook.bridge.removals.line": {"action_open_event": "admin"},
+    "outlook.bridge.state": {
+        "action_open_settings": "admin",
+        **dict.fromkeys(("create", "write"), "orm"),
+    },
     "res.config.settings": {
         "action_outlook_bridge_check": "admin",
         "action_outlook_bridge_grant": "admin",
@@ -69,6 +76,7 @@ METHODS = {
     "res.partner": dict.fromkeys(("write", "unlink"), "orm"),
     "res.users.settings": dict.fromkeys(("create", "write"), "orm"),
     "res.users": {
+        "action_outlook_bridge_invite_to_connect": "admin",
         "action_outlook_bridge_journal": "own",
         "action_outlook_bridge_preview": "own",
         "check_synchronization_status": "all",
@@ -86,6 +94,7 @@ OF_ODOO = {("bridge_portal", "res.users.settings")}
 WHO = {
     "all": "each internal user, about themselves",
     "own": "the user whose it is, and administrators of the settings",
+    "self": "the user whose it is",
     "admin": "administrators of the settings",
     "orm": "as Odoo's access rules say; what is the add-on's alone is left out of what is written",
     "user": "who is logged in; portal users are turned away",
@@ -153,8 +162,9 @@ class TestAccess(BridgeMixin, HttpCase):
         # methods that a model inherits from our abstract model count for the inheriting model
         for model in ("outlook.bridge.asked", "outlook.bridge.asked.event", "outlook.bridge.event.line"):
             found.pop(model, None)
-        # its methods count for the models that inherit it
+        # their methods count for the models that inherit them
         found.pop("outlook.bridge.own", None)
+        found.pop("outlook.bridge.told", None)
         self.assertEqual(found, {model: set(methods) for model, methods in METHODS.items()})
 
     def test_every_route_is_in_the_table(self):
@@ -316,6 +326,7 @@ class TestAccess(BridgeMixin, HttpCase):
             "outlook.bridge.preview.held": preview.held_ids.ids,
             "outlook.bridge.removals": [wizard],
             "outlook.bridge.removals.line": lines.ids,
+            "outlook.bridge.state": self.env["outlook.bridge.state"]._get().ids,
             "res.config.settings": [],
             "res.users": self.bob.ids,
         }
@@ -329,7 +340,7 @@ class TestAccess(BridgeMixin, HttpCase):
             self.authenticate(login, login)
             for model, methods in METHODS.items():
                 for method, who in methods.items():
-                    if who not in ("own", "admin"):
+                    if who not in ("own", "self", "admin"):
                         continue
                     answer = self.call(model, method, records[model])
                     if method == "get_values":
@@ -343,8 +354,13 @@ class TestAccess(BridgeMixin, HttpCase):
     def test_the_wrong_user_sees_nothing_of_an_account(self):
         for user in (self.ann, self.portal, self.env.ref("base.public_user")):
             for model in ("outlook.bridge.account", "outlook.bridge.state"):
+                if (user, model) == (self.ann, "outlook.bridge.account"):
+                    continue
                 with self.assertRaises(AccessError):
                     self.env[model].with_user(user).search_read([])
+        accounts = self.env["outlook.bridge.account"]
+        self.assertEqual(accounts.with_user(self.ann).search([]).user_id, self.ann)
+        self.assertFalse(accounts.with_user(self.elsewhere).search([]))
         self.assertFalse(self.env["res.users"].with_user(self.ann).outlook_bridge_attention(), "Bob's is Bob's")
         self.assertTrue(self.env["res.users"].with_user(self.bob).outlook_bridge_attention())
 
@@ -404,7 +420,7 @@ class TestAccess(BridgeMixin, HttpCase):
         return found
 
     def another_value(self, record, field):
-        value = {"char": "forged", "text": "forged", "integer": 7, "boolean": True, "json": {"forged": True}}
+        value = {**dict.fromkeys(("char", "text", "html"), "forged"), "integer": 7, "json": {"forged": True}}
         value.update(datetime="2026-01-01 00:00:00", date="2026-01-01", many2one=1, one2many=[], many2many=[])
         if field.type == "selection":
             others = [key for key in field.get_values(self.env) if key != record[field.name]]

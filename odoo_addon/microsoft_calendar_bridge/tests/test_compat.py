@@ -7,6 +7,7 @@ import re
 import textwrap
 from pathlib import Path
 
+from odoo import fields
 from odoo.modules import get_module_path
 from odoo.tests import TransactionCase, tagged
 from odoo.tools.translate import code_translations
@@ -58,6 +59,10 @@ class TestCompat(TransactionCase):
                     found = self._foreign(model, method)
                     self.assertTrue(found, f"Odoo has no {method} of {model} any more")
                     self.assertEqual(parameters(found), expected)
+
+    def test_odoos_fields_have_each_method_with_its_parameters(self):
+        for method, expected in compat.FIELD_METHODS.items():
+            self.assertEqual(parameters(getattr(fields.Field, method)), expected)
 
     def test_odoo_has_each_route_with_its_parameters(self):
         for controller, methods in compat.ROUTES.items():
@@ -113,7 +118,7 @@ class TestCompat(TransactionCase):
         return [cls._name for cls in type(self.env[model]).__mro__ if getattr(cls, "_name", None)]
 
     def test_each_private_name_that_is_used_is_listed(self):
-        listed = {name for methods in compat.METHODS.values() for name in methods}
+        listed = {name for methods in (*compat.METHODS.values(), compat.FIELD_METHODS) for name in methods}
         trees = sources()
         own = {
             node.name

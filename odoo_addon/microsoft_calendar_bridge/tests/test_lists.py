@@ -1,6 +1,7 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from ast import literal_eval
 from datetime import datetime
 
 from lxml import etree
@@ -212,6 +213,63 @@ class TestLists(ListsCase):
             for kind in ("list", "kanban", "search", "form"):
                 arch = self.env[model].with_user(self.ann).get_view(view_type=kind)["arch"]
                 self.assertTrue(arch, (model, kind))
+
+
+@tagged("post_install", "-at_install")
+class TestAccounts(ListsCase):
+    def setUp(self):
+        super().setUp()
+        owed = {"to_outlook": 3, "to_odoo": 1, "owed_since": "2026-11-22 10:00:00", "set_aside": 2}
+        self.service.rows["outlook.bridge.account"] = [{"id": 1, "user_id": self.ann.id, **owed}]
+        self.carol = new_test_user(self.env, "bridge_carol", groups="base.group_user", name="Carol")
+
+    def job(self):
+        self.settle()
+        self.env["outlook.bridge.exchange"]._cron_exchange()
+        self.env.invalidate_all()
+
+    def test_what_is_owed_is_asked_for_once_a_page(self):
+        accounts = self.env["outlook.bridge.account"].with_user(self.admin).search([])
+        accounts.read(["to_outlook", "to_odoo", "owed_since", "set_aside"])
+        ann = accounts.filtered(lambda account: account.user_id == self.ann)
+        bob = accounts.filtered(lambda account: account.user_id == self.bob)
+        self.assertEqual((ann.to_outlook, ann.to_odoo, ann.set_aside), (3, 1, 2))
+        self.assertEqual(ann.owed_since, datetime(2026, 11, 22, 10))
+        self.assertEqual((bob.to_outlook, bob.owed_since), (0, False))
+        self.assertEqual(len(self.asked("outlook.bridge.account", "search_read")), 1)
+
+    def test_an_account_is_shown_without_the_service(self):
+        self.service.down = True
+        account = self.env["outlook.bridge.account"].with_user(self.ann).search([])
+        self.assertEqual((account.user_id, account.to_outlook), (self.ann, 0))
+
+    def not_connected(self, user):
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "microsoft_calendar_bridge.outlook_bridge_not_connected_action"
+        )
+        return self.env["res.users"].with_user(user).search(literal_eval(action["domain"]))
+
+    def test_who_is_not_connected_is_invited_once(self):
+        found = self.not_connected(self.admin)
+        self.assertIn(self.carol, found)
+        self.assertFalse(found & (self.ann + self.bob))
+        self.carol.with_user(self.admin).action_outlook_bridge_invite_to_connect()
+        for _ in range(2):
+            self.job()
+        account = self.env["outlook.bridge.account"].search([("user_id", "=", self.carol.id)])
+        [activity] = account.activity_ids
+        self.assertEqual((activity.user_id, activity.summary), (self.carol, "Connect your Outlook calendar"))
+        # it goes away once the user has connected
+        self.service.set_account(self.carol)
+        self.job()
+        self.assertFalse(account.activity_ids)
+        self.assertFalse(account.is_invited)
+
+    def test_only_administrators_invite(self):
+        with self.assertRaises(AccessError):
+            self.carol.with_user(self.ann).action_outlook_bridge_invite_to_connect()
+        with self.assertRaisesRegex(UserError, "All of these are connected"):
+            self.ann.with_user(self.admin).action_outlook_bridge_invite_to_connect()
 
 
 @tagged("post_install", "-at_install")

@@ -180,23 +180,3 @@ class TestRegistrations(BridgeCase):
         self.assertTrue(registrations._of(nobody))
         self.env["outlook.bridge.pairing"]._unpair()
         self.assertFalse(registrations._of(nobody))
-
-    def test_administrators_are_told_once(self):
-        problem = "Microsoft refuses the Client Secret in the settings: it has expired."
-
-        def told(user):
-            notifications = self.env["mail.notification"].search([("res_partner_id", "=", user.partner_id.id)])
-            return notifications.mail_message_id.filtered(lambda message: problem in message.body)
-
-        self.exchange()
-        self.assertFalse(told(self.admin))
-        self.service.state["registrations"][0]["problem"] = problem
-        self.exchange()
-        self.exchange()
-        self.assertEqual(len(told(self.admin)), 1)
-        self.assertFalse(told(self.ann), "it is nothing that she can mend")
-        self.service.state["registrations"][0]["problem"] = None
-        self.exchange()
-        self.service.state["registrations"][0]["problem"] = problem
-        self.exchange()
-        self.assertEqual(len(told(self.admin)), 2, "it is another one")

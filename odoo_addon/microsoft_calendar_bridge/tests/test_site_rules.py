@@ -213,8 +213,9 @@ class TestSiteRules(BridgeCase):
             raise ValueError("no such category")
         return domain
 
-    def messages(self):
-        return self.env["mail.message"].search_count([("body", "like", "no such category")])
+    def activities(self):
+        self.env["outlook.bridge.told"]._tell_all()
+        return self.env["mail.activity"].search([("note", "like", "no such category")])
 
     @mute_logger(RULE)
     def test_a_failing_rule_breaks_no_save_and_holds_nothing_else_up(self):
@@ -232,16 +233,17 @@ class TestSiteRules(BridgeCase):
             self.assertIn("no such category", self.state().rule_problem)
             settings = self.env["res.config.settings"].with_user(self.admin).create({})
             self.assertIn("no such category", settings.outlook_bridge_status)
-            told = self.messages()
-            self.assertTrue(told)
+            told = self.activities()
+            self.assertIn(self.admin, told.user_id)
             event.write({"name": "Again"})
             self.exchange()
-            self.assertEqual(self.messages(), told, "said once")
+            self.assertEqual(self.activities(), told, "said once")
         # once the rule works, what waited is sent when its time has come
         self.rows().retry_at = False
         self.exchange()
         self.assertFalse(self.rows())
         self.assertFalse(self.state().rule_problem)
+        self.assertFalse(self.activities())
         self.assertEqual(len(self.service.received), 3)
 
     @mute_logger(RULE)
