@@ -66,8 +66,37 @@ def test_the_pages_of_a_user_and_of_an_administrator(site: Site, at_browser: Ope
     eventually(lambda: site.outlook_event(ANN, gone), PATIENCE, message="it is in Outlook again")
     site.agrees()
 
+    # Both sides change the same while nothing is exchanged.
+    site.stack.service.stop()
+    client.write("calendar.event", event, location="Room of Odoo")
+    shown = site.outlook_event(ANN, title)
+    site.stack.sim.update_event(ANN, shown["id"], {"location": {"displayName": "Room of Outlook"}})
+    site.stack.service.start()
+    site.agrees()
+    kept = site.outlook_event(ANN, title)["location"]["displayName"]
+    open_page(ann, "Conflicts")
+    walk.expect(row(ann, title)).to_contain_text("Room of Odoo")
+    walk.expect(row(ann, title)).to_contain_text("Room of Outlook")
+    ann.shot("conflicts")
+    row(ann, title).get_by_role("button", name="Take the other one").click()
+    ann.page.get_by_role("dialog").get_by_role("button", name="Ok").click()
+    eventually(
+        lambda: site.outlook_event(ANN, title)["location"]["displayName"] != kept, PATIENCE, message="the other one"
+    )
+    site.agrees()
+
     admin = at_browser(site.stack, "admin")
     admin.log_in(*ADMIN)
+    open_page(admin, "Accounts")
+    walk.expect(row(admin, "Ann Archer")).to_contain_text("Active")
+    admin.shot("accounts")
+    row(admin, "Ann Archer").locator("td").nth(2).click()
+    walk.expect(admin.page.locator(".o_form_view")).to_contain_text("Microsoft Account")
+    admin.settles()
+    admin.shot("account")
+    open_page(admin, "Not Connected")
+    walk.expect(admin.page.locator(".o_data_row", has_text="Ann Archer")).to_have_count(0)
+    admin.shot("not-connected")
     open_page(admin, "Journal")
     admin.page.locator(".o_searchview_input").fill(bens)
     admin.page.keyboard.press("Enter")
