@@ -106,6 +106,12 @@ def walk(stack: Stack) -> None:
         dialog.locator(".o_field_widget[name=guests] label", has_text="With their guests").click()
         expect(dialog.locator(".o_outlook_bridge_message:visible")).to_contain_text("invitations")
         shoot(ann, "preview", dialog.locator(".modal-content"))
+        dialog.get_by_role("button", name="Decide Later").click()
+        for page in ("Events", "Journal"):
+            ann.page.get_by_role("banner").get_by_role("button", name="Outlook").click()
+            ann.page.get_by_role("menuitem", name=page, exact=True).click()
+            expect(ann.page.locator(".o_data_row").first).to_be_visible()
+            shoot(ann, page.lower())
         admin = Person(chromium, stack, paths.PROJECT_ROOT / "build/screenshots/pictures", "admin")
         admin.page.set_viewport_size({"width": 1200, "height": 1700})
         admin.log_in(*ADMIN)

@@ -1,6 +1,7 @@
-"""Writes the template of the add-on's translations again: `python -m tools.translations`.
+"""Writes the template of the add-on's translations again, and takes its terms up in each of them:
+`python -m tools.translations`.
 
-`--check` only says whether the file is out of date.
+`--check` only says whether the template is out of date. tests/docs checks the translations.
 """
 
 import argparse
@@ -10,6 +11,8 @@ import sys
 import tempfile
 import uuid
 from pathlib import Path
+
+import polib
 
 from .stack import odoo, paths, postgres
 from .stack.process import free_port
@@ -39,6 +42,17 @@ def export(file: Path, work: Path) -> None:
         server.stop()
 
 
+def merge() -> None:
+    """Adds the new terms to the translations, empty, and removes those that are gone."""
+    template = polib.pofile(str(FILE))
+    for file in FILE.parent.glob("*.po"):
+        translated = polib.pofile(str(file))
+        translated.merge(template)
+        for entry in translated.obsolete_entries():
+            translated.remove(entry)
+        translated.save()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing")
@@ -52,6 +66,7 @@ def main() -> int:
             return 0
         if not check:
             FILE.write_text(new)
+            merge()
             return 0
         print(f"error: {FILE} is out of date; `python -m tools.translations` writes it anew", flush=True)
         return 1
