@@ -81,7 +81,7 @@ class OutlookBridgeAccount(models.Model):
     to_outlook = fields.Integer("Changes for Outlook", compute="_compute_owed", aggregator=None)
     to_odoo = fields.Integer("Changes for Odoo", compute="_compute_owed", aggregator=None)
     owed_since = fields.Datetime("Oldest Change", compute="_compute_owed")
-    set_aside = fields.Integer("Set Aside", compute="_compute_owed", aggregator=None)
+    set_aside = fields.Integer(compute="_compute_owed", aggregator=None)
     is_untold = fields.Boolean(readonly=True, default=True, help="The job has yet to tell people what is wrong.")
 
     _told_user_unique = models.UniqueIndex("(told_user_id)")
