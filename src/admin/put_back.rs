@@ -4,6 +4,8 @@
 //! Odoo's record again, or reactivates it; Outlook's event is then made anew, with a series'
 //! exceptions, and Outlook invites the guests.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection;
 use serde::Serialize;
@@ -92,11 +94,13 @@ pub async fn preview(conn: &mut Connection, database: &Database, id: i64) -> any
     let meeting = found
         .first()
         .filter(|meeting| meeting.database_id == database.id)
-        .ok_or_else(|| unknown(id, database))?;
+        .ok_or_else(unknown)?;
     of(meeting, &people)
 }
 
 /// Puts a meeting back, if that invites exactly whom a preview has announced.
+///
+/// Returns the users for whom Odoo has to be asked to call.
 ///
 /// # Errors
 /// When it cannot be put back, or others would be invited than was shown. Nothing is changed then.
@@ -105,14 +109,14 @@ pub async fn put_back(
     database: &Database,
     id: i64,
     announced: &[Address],
-) -> anyhow::Result<()> {
+) -> anyhow::Result<BTreeSet<i32>> {
     let mut conn = engine.store.get().await?;
     let effects = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
             let lock = databases::serialize(conn, database.id, Purpose::Button).await?;
             let people = People::load(conn, database.id, now()).await?;
             let mut unit = UnitOfWork::of(conn, &lock, &[id]).await?;
-            let dossier = unit.get(id).map_err(|_| unknown(id, database))?;
+            let dossier = unit.get(id).map_err(|_| unknown())?;
             let present = of(&dossier.meeting, &people)?;
             if present.invited != announced {
                 return Err(OdooError::user("Other people would be invited now: look at it again.").into());
@@ -142,16 +146,11 @@ pub async fn put_back(
             Ok(effects)
         })
         .await?;
-    drop(conn);
-    engine.poke_to_the_end(database.id, &effects.poke_users).await;
-    Ok(())
+    Ok(effects.poke_users)
 }
 
-fn unknown(id: i64, database: &Database) -> OdooError {
-    OdooError::Missing(format!(
-        "nothing that was deleted in {} has the number {id}: 'outlook-bridge put-back' lists what was",
-        database.name
-    ))
+fn unknown() -> OdooError {
+    OdooError::Missing("This event was not deleted, or has been forgotten since.".to_owned())
 }
 
 fn of(meeting: &Meeting, people: &People) -> anyhow::Result<Preview> {

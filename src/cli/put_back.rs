@@ -1,5 +1,6 @@
 //! The command `put-back`.
 
+use anyhow::Context;
 use comfy_table::Cell;
 use serde_json::json;
 
@@ -78,7 +79,9 @@ pub async fn put_back(
 ) -> anyhow::Result<()> {
     let mut conn = opened.store.get().await?;
     let database = only_or_called(&mut conn, database).await?;
-    let seen = put_back::preview(&mut conn, &database, event).await?;
+    let seen = put_back::preview(&mut conn, &database, event)
+        .await
+        .context("'outlook-bridge put-back' lists what was deleted")?;
     drop(conn);
     let is_done = match how {
         How::Show => false,
@@ -86,7 +89,10 @@ pub async fn put_back(
         How::Invite => true,
     };
     if is_done {
-        put_back::put_back(&opened.engine(config)?, &database, event, &seen.invited).await?;
+        let engine = opened.engine(config)?;
+        let users = put_back::put_back(&engine, &database, event, &seen.invited).await?;
+        // This process ends, so nobody else waits for the answer.
+        engine.poke_to_the_end(database.id, &users).await;
     }
     if form == Form::Json {
         return output::json(&json!({"done": is_done, "preview": seen}));

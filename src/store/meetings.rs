@@ -397,11 +397,11 @@ impl Copy {
     }
 }
 
-/// Reads meetings and locks their rows until the transaction ends, so that each is merged by one
-/// transaction at a time.
-pub async fn lock_all(conn: &mut Connection, ids: &[i64]) -> QueryResult<Vec<Meeting>> {
+/// Reads meetings of a database and locks their rows until the transaction ends, so that each is
+/// merged by one transaction at a time.
+pub async fn lock_all(conn: &mut Connection, database_id: Uuid, ids: &[i64]) -> QueryResult<Vec<Meeting>> {
     m::meetings
-        .filter(m::id.eq_any(ids))
+        .filter(m::database_id.eq(database_id).and(m::id.eq_any(ids)))
         .select(Meeting::as_select())
         .order(m::id)
         .for_update()

@@ -188,8 +188,10 @@ impl UnitOfWork {
         if unread.is_empty() {
             return Ok(());
         }
-        let ids: Vec<i64> = unread.into_iter().collect();
-        for meeting in meetings::lock_all(conn, &ids).await? {
+        let unread: Vec<i64> = unread.into_iter().collect();
+        let mut ids = Vec::with_capacity(unread.len());
+        for meeting in meetings::lock_all(conn, self.database_id, &unread).await? {
+            ids.push(meeting.id);
             self.meetings.insert(meeting.id, meeting.clone());
             self.dossiers.insert(meeting.id, Dossier::new(meeting));
         }

@@ -371,7 +371,10 @@ impl Methods {
             module,
             "outlook.bridge.meeting.put_back",
             |engine, caller, request: PutBackRequest| {
-                put_back::put_back(&engine, &caller.database, request.meeting_id, &request.invited).await?;
+                let users =
+                    put_back::put_back(&engine, &caller.database, request.meeting_id, &request.invited)
+                        .await?;
+                engine.poke(caller.database.id, users);
                 true
             }
         );

@@ -60,6 +60,9 @@ enum About {
     /// A user whom the arguments name; Odoo has checked that the caller may. With the error for a
     /// user who has nothing here, if there is one.
     Named(Option<&'static str>),
+    /// A row of the service that the arguments name; Odoo has checked that the caller may. It is
+    /// missing in another database.
+    Row,
     /// Only the user who calls.
     Caller,
     /// The caller has no key yet; other tests cover its code.
@@ -72,7 +75,25 @@ const MISSING: About = About::Named(Some("odoo.exceptions.MissingError"));
 fn all_methods() -> Vec<(&'static str, &'static str, Value, About)> {
     let user = json!({"user_id": 7});
     let wizard = "microsoft.calendar.account.reset";
-    vec![
+    let searched = [
+        "outlook.bridge.account",
+        "outlook.bridge.journal",
+        "outlook.bridge.meeting",
+        "outlook.bridge.trouble",
+    ];
+    let searches = [
+        ("fields_get", json!({})),
+        ("read", json!({"ids": [1, 2, 3]})),
+        ("read_group", json!({})),
+        ("search", json!({})),
+        ("search_count", json!({})),
+        ("search_read", json!({})),
+    ];
+    let lists = searched.into_iter().flat_map(|model| {
+        let methods = searches.clone().into_iter();
+        methods.map(move |(method, arguments)| (model, method, arguments, About::Database))
+    });
+    let others = vec![
         (
             "outlook.bridge",
             "pair",
@@ -157,7 +178,32 @@ fn all_methods() -> Vec<(&'static str, &'static str, Value, About)> {
             json!({"nonce": "a", "next_nonce": "b", "existing_left": [], "departed": [{"user_id": 7, "deleted": true}]}),
             About::Database,
         ),
-    ]
+        (
+            "outlook.bridge.journal",
+            "other_value",
+            json!({"line_id": 1}),
+            About::Row,
+        ),
+        (
+            "outlook.bridge.meeting",
+            "preview_put_back",
+            json!({"meeting_id": 1}),
+            About::Row,
+        ),
+        (
+            "outlook.bridge.meeting",
+            "put_back",
+            json!({"meeting_id": 1, "invited": []}),
+            About::Row,
+        ),
+        (
+            "outlook.bridge.trouble",
+            "retry",
+            json!({"ids": [1]}),
+            About::Database,
+        ),
+    ];
+    lists.chain(others).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,6 +237,7 @@ fn the_documents_have_the_table() {
         let who = match about {
             About::Database => "this database: the add-on asks who may",
             About::Named(_) => "this database, about a user that it names: the add-on asks who may",
+            About::Row => "this database, about a row that it names: the add-on asks who may",
             About::Caller => "the calling user of this database, about themselves",
             About::Stranger => "who has a code, in place of the key",
         };
@@ -294,6 +341,10 @@ async fn no_method_reaches_into_another_database() {
         let answer = other.call(&service, 7, model, method, kwargs).await;
         match about {
             About::Named(Some(name)) => assert_eq!(name_of(&answer.unwrap_err()), name, "{model}.{method}"),
+            About::Row => {
+                let name = "odoo.exceptions.MissingError";
+                assert_eq!(name_of(&answer.unwrap_err()), name, "{model}.{method}");
+            }
             About::Caller if method != "authorize_url" => {
                 assert_eq!(
                     name_of(&answer.unwrap_err()),

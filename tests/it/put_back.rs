@@ -171,7 +171,7 @@ async fn a_series_is_back_with_its_exceptions_whichever_side_deleted_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_is_deleted_before_it_is_active_again_is_made_anew() {
+async fn a_record_that_is_deleted_before_it_is_active_again_is_made_a_second_time() {
     let mut w = world().await;
     let event = w.outlook_creates(ANN, "Dentist", &[]).await;
     w.quiet().await;
@@ -211,7 +211,7 @@ async fn what_cannot_be_put_back_is_said() {
     let (start, stop) = (odoo_time(4, "09:00:00"), odoo_time(4, "10:00:00"));
     let id = w.odoo.create(7, "Review", &start, &stop, &[]);
     w.quiet().await;
-    why_not(&w, &["999999"], "nothing that was deleted in").await;
+    why_not(&w, &["999999"], "This event was not deleted").await;
     let known = w.count("meetings").await;
     assert_eq!(known, 1);
     w.odoo.unlink(id);
