@@ -16,7 +16,7 @@ use crate::odoo::domain::{Condition, Domain, Operator};
 use crate::store::Connection;
 use crate::store::reason::Reason;
 
-pub use models::{ACCOUNT, ALL, JOURNAL, MEETING, TROUBLE};
+pub use models::{ACCOUNT, JOURNAL, MEETING, TROUBLE};
 use statement::Statement;
 
 /// The most rows of an answer. Whoever wants more asks for one page after the other.
@@ -153,8 +153,11 @@ impl Model {
             return Ok(self.fields.iter().collect());
         };
         let mut fields = vec![self.field("id")?];
-        for name in names.iter().filter(|name| *name != "id") {
-            fields.push(self.field(name)?);
+        for name in names {
+            let field = self.field(name)?;
+            if !fields.iter().any(|known| known.name == field.name) {
+                fields.push(field);
+            }
         }
         Ok(fields)
     }

@@ -1,15 +1,15 @@
 //! Odoo's search domains: what a caller looks for, in prefix notation
 //! (<https://www.odoo.com/documentation/19.0/developer/reference/backend/orm.html#search-domains>).
 
-use std::collections::BTreeSet;
-
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::OdooError;
 
-/// The most conditions of a domain, and the deepest nesting.
+/// The most conditions of a domain, the most operators beside them, and the deepest nesting of
+/// different operators.
 const MOST_CONDITIONS: usize = 1_000;
+const MOST_OPERATORS: usize = 1_000;
 const DEEPEST: usize = 100;
 
 /// A domain. An empty one lets everything through.
@@ -87,7 +87,7 @@ impl Domain {
     /// Reads a domain as Odoo's clients send it.
     ///
     /// # Errors
-    /// `UserError` if it is none.
+    /// `UserError` if it is not a domain.
     pub fn read(domain: &Value) -> Result<Self, OdooError> {
         let Some(terms) = domain.as_array() else {
             return Err(invalid("it is not a list"));
@@ -95,24 +95,30 @@ impl Domain {
         if terms.iter().filter(|term| term.is_array()).count() > MOST_CONDITIONS {
             return Err(invalid(&format!("it has more than {MOST_CONDITIONS} conditions")));
         }
-        let mut terms = terms.iter();
-        let mut all = Vec::new();
-        while terms.len() > 0 {
-            all.push(next(&mut terms, 0)?);
+        if terms.iter().filter(|term| !term.is_array()).count() > MOST_OPERATORS {
+            return Err(invalid(&format!("it has more than {MOST_OPERATORS} operators")));
         }
+        // Read backwards, operands are there before their operator.
+        let mut read: Vec<Part> = Vec::new();
+        for term in terms.iter().rev() {
+            let part = match term {
+                Value::String(operator) => operation(operator, &mut read)?,
+                Value::Array(parts) => Part {
+                    domain: condition(parts)?,
+                    depth: 0,
+                },
+                _ => return Err(invalid("a term is neither an operator nor a condition")),
+            };
+            if part.depth > DEEPEST {
+                return Err(invalid("it is nested too deeply"));
+            }
+            read.push(part);
+        }
+        let mut all: Vec<Self> = read.into_iter().rev().map(|part| part.domain).collect();
         Ok(match all.len() {
             1 => all.swap_remove(0),
             _ => Self::All(all),
         })
-    }
-
-    /// Returns the fields that it names.
-    pub fn fields(&self) -> BTreeSet<&str> {
-        match self {
-            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::fields).collect(),
-            Self::Not(part) => part.fields(),
-            Self::Is(condition) => BTreeSet::from([condition.field.as_str()]),
-        }
     }
 }
 
@@ -127,28 +133,50 @@ fn invalid(why: &str) -> OdooError {
     OdooError::user(format!("This is not a domain: {why}."))
 }
 
-/// Reads one term: a condition, or an operator with its operands.
-fn next(terms: &mut std::slice::Iter<'_, Value>, depth: usize) -> Result<Domain, OdooError> {
-    let Some(term) = terms.next() else {
-        return Err(invalid("an operator lacks its operand"));
+/// A part that was read, and how deeply different operators are nested in it.
+struct Part {
+    domain: Domain,
+    depth: usize,
+}
+
+/// Applies an operator to the parts that follow it.
+fn operation(operator: &str, read: &mut Vec<Part>) -> Result<Part, OdooError> {
+    if !matches!(operator, "&" | "|" | "!") {
+        return Err(invalid(&format!(
+            "'{}' is no operator; these are &, | and !",
+            short(operator)
+        )));
+    }
+    let mut operand = || read.pop().ok_or_else(|| invalid("an operator lacks its operand"));
+    let first = operand()?;
+    if operator == "!" {
+        return Ok(Part {
+            domain: Domain::Not(Box::new(first.domain)),
+            depth: first.depth + 1,
+        });
+    }
+    let second = operand()?;
+    let mut depth = 0;
+    let mut parts = Vec::new();
+    for part in [first, second] {
+        // Odoo writes three alternatives as two operators before them, which is no nesting.
+        match (operator, part.domain) {
+            ("&", Domain::All(inner)) | ("|", Domain::Any(inner)) => {
+                depth = depth.max(part.depth);
+                parts.extend(inner);
+            }
+            (_, other) => {
+                depth = depth.max(part.depth + 1);
+                parts.push(other);
+            }
+        }
+    }
+    let domain = if operator == "&" {
+        Domain::All(parts)
+    } else {
+        Domain::Any(parts)
     };
-    if depth > DEEPEST {
-        return Err(invalid("it is nested too deeply"));
-    }
-    let mut operand = || next(terms, depth + 1);
-    match term {
-        Value::String(operator) => match operator.as_str() {
-            "&" => Ok(Domain::All(vec![operand()?, operand()?])),
-            "|" => Ok(Domain::Any(vec![operand()?, operand()?])),
-            "!" => Ok(Domain::Not(Box::new(operand()?))),
-            other => Err(invalid(&format!(
-                "'{}' is no operator; these are &, | and !",
-                short(other)
-            ))),
-        },
-        Value::Array(parts) => condition(parts),
-        _ => Err(invalid("a term is neither an operator nor a condition")),
-    }
+    Ok(Part { domain, depth })
 }
 
 fn condition(parts: &[Value]) -> Result<Domain, OdooError> {
@@ -173,16 +201,22 @@ fn condition(parts: &[Value]) -> Result<Domain, OdooError> {
             short(name)
         )));
     };
-    // Odoo reads a list so.
-    let operator = match operator {
-        Operator::Equal if value.is_array() => Operator::In,
-        Operator::NotEqual if value.is_array() => Operator::NotIn,
-        operator => operator,
+    // Odoo reads a list so, and an empty one as nothing.
+    let operator = match (operator, value.as_array()) {
+        (Operator::Equal, Some(_)) => Operator::In,
+        (Operator::NotEqual, Some(_)) => Operator::NotIn,
+        (operator, _) => operator,
+    };
+    let is_empty = name != "in" && name != "not in" && value.as_array().is_some_and(Vec::is_empty);
+    let value = if is_empty {
+        Value::from(vec![Value::Bool(false)])
+    } else {
+        value.clone()
     };
     Ok(Domain::Is(Condition {
         field: field.to_owned(),
         operator,
-        value: value.clone(),
+        value,
     }))
 }
 
@@ -228,6 +262,18 @@ mod tests {
             ])),
             Domain::Any(vec![Domain::All(vec![a, b]), c])
         );
+        // Many alternatives are not nested.
+        let mut many = vec![json!("|"); 999];
+        many.extend(vec![json!(["a", "=", 1]); 1_000]);
+        let Domain::Any(parts) = read(json!(many)) else {
+            panic!("alternatives");
+        };
+        assert_eq!(parts.len(), 1_000);
+        // An empty list is nothing.
+        assert_eq!(
+            read(json!([["a", "=", []]])),
+            is("a", Operator::In, json!([false]))
+        );
         assert_eq!(read(json!([[1, "=", 1]])), Domain::TRUE);
         assert_eq!(read(json!([[0, "=", 1]])), Domain::FALSE);
     }
@@ -235,6 +281,8 @@ mod tests {
     #[test]
     fn what_is_no_domain_is_refused_with_a_sentence() {
         let deep = vec![json!("!"); 5_000];
+        let mut nested = vec![json!("!"); 200];
+        nested.push(json!(["a", "=", 1]));
         for (wrong, words) in [
             (json!("x"), "not a list"),
             (json!(["&", ["a", "=", 1]]), "lacks its operand"),
@@ -244,7 +292,8 @@ mod tests {
             (json!([["a", "not =", 1]]), "'not =' cannot be used"),
             (json!([[2, "=", 1]]), "named by a text"),
             (json!([7]), "neither an operator nor a condition"),
-            (json!(deep), "nested too deeply"),
+            (json!(deep), "more than 1000 operators"),
+            (json!(nested), "nested too deeply"),
             (json!(vec![json!(["a", "=", 1]); 1_001]), "more than 1000"),
         ] {
             let error = Domain::read(&wrong).unwrap_err().to_string();

@@ -1,5 +1,7 @@
 //! A domain as a condition of Postgres, with Odoo's meaning of what is empty.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use serde_json::Value;
 
@@ -73,7 +75,7 @@ impl Statement {
         let wanted = compared(field);
         let bound = match field.kind {
             Kind::Boolean => {
-                let truths: Vec<bool> = values
+                let truths: BTreeSet<bool> = values
                     .iter()
                     .map(|value| truth(field, value))
                     .collect::<Result<_, _>>()?;
@@ -82,6 +84,10 @@ impl Statement {
                     .map(|value| format!("{wanted} = {}", self.bind(Bound::Truth(value))))
                     .collect();
                 return Ok(either(any));
+            }
+            // Postgres sees that the negation is what an index is for.
+            Kind::Text if some.is_empty() && !nothing.is_empty() => {
+                return Ok(format!("(r.{0} IS NULL OR r.{0} = '')", field.name));
             }
             Kind::Id => Bound::Wholes(all(&some, |value| whole(field, value))?),
             Kind::Integer => {
@@ -111,7 +117,12 @@ impl Statement {
 
     fn is_ordered(&mut self, field: &Field, sign: &str, value: &Value) -> Result<String, OdooError> {
         let wanted = compared(field);
+        let is_none = value.is_null() || *value == Value::Bool(false);
         let (sign, bound) = match field.kind {
+            // Nothing is neither earlier nor later.
+            Kind::Id | Kind::Datetime if is_none => return Ok("false".to_owned()),
+            Kind::Integer if is_none => (sign, Bound::Whole(0)),
+            Kind::Text if is_none => (sign, Bound::Text(String::new())),
             Kind::Id | Kind::Integer => (sign, Bound::Whole(whole(field, value)?)),
             Kind::Text => (sign, Bound::Text(text(field, value)?)),
             Kind::Datetime => {
@@ -153,8 +164,13 @@ impl Statement {
             (false, false) => format!("%{wanted}%"),
             (true, _) => wanted,
         };
-        // Odoo's patterns have no character that makes the next one mean itself.
-        let pattern = pattern.replace('\\', "\\\\");
+        // As in Odoo, a backslash makes the next character mean itself. Postgres refuses a last one.
+        let backslashes = pattern.chars().rev().take_while(|c| *c == '\\').count();
+        let pattern = if backslashes % 2 == 1 {
+            format!("{pattern}\\")
+        } else {
+            pattern
+        };
         let like = if any_case { "ILIKE" } else { "LIKE" };
         let shown = match field.kind {
             Kind::Text => compared(field),

@@ -2,8 +2,6 @@
 
 use super::{Field, Kind, Model};
 
-pub const ALL: &[&Model] = &[&ACCOUNT, &JOURNAL, &MEETING, &TROUBLE];
-
 const fn field(name: &'static str, kind: Kind) -> Field {
     Field { name, kind }
 }
@@ -39,8 +37,9 @@ pub const ACCOUNT: Model = Model {
             least(w.since, d.since) AS owed_since, p.count AS set_aside, a.waiting, a.mails_held AS mails,
             CASE WHEN a.brake_at IS NULL THEN 0 ELSE a.brake_removals END AS removals
        FROM accounts a
-      CROSS JOIN LATERAL (SELECT count(*) AS count, min(next_attempt_at) AS since FROM outlook_outbox
-                           WHERE account_id = a.id) AS w
+      CROSS JOIN LATERAL (SELECT count(*) AS count, min(m.saved_at) AS since
+                            FROM outlook_outbox o JOIN meetings m ON m.id = o.meeting_id
+                           WHERE o.account_id = a.id) AS w
       CROSS JOIN LATERAL (SELECT count(*) AS count, min(since) AS since FROM odoo_outbox
                            WHERE database_id = a.database_id AND user_id = a.odoo_user_id) AS d
       CROSS JOIN LATERAL (SELECT count(*) AS count FROM put_aside

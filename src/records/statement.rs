@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::BoxedSqlQuery;
 use diesel::sql_types::{Array, BigInt, Bool, Text, Timestamptz};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection, RunQueryDsl};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -57,7 +58,22 @@ impl Statement {
         let query = diesel::sql_query(self.text).into_boxed::<Pg>();
         let query = query.bind::<diesel::sql_types::Uuid, _>(self.database);
         let query = self.bound.into_iter().fold(query, bind);
-        let rows: Vec<Row> = query.load(conn).await?;
+        let rows: QueryResult<Vec<Row>> = conn
+            .transaction(async |conn| {
+                diesel::sql_query(TIME_LIMIT).execute(conn).await?;
+                query.load(conn).await
+            })
+            .await;
+        let rows = match rows {
+            Err(diesel::result::Error::DatabaseError(_, about))
+                if about.message().contains("statement timeout") =>
+            {
+                return Err(OdooError::user(
+                    "This search takes too long: look for less at a time.",
+                ));
+            }
+            rows => rows?,
+        };
         if limit.is_none() && i64::try_from(rows.len()).is_ok_and(|rows| rows > MOST_ROWS) {
             return Err(too_many());
         }
@@ -66,6 +82,11 @@ impl Statement {
 
     /// Returns the terms of `GROUP BY`.
     pub(super) fn groups(&mut self, model: &Model, request: &ReadGroup) -> Result<Vec<String>, OdooError> {
+        if request.groupby.len() + request.aggregates.len() > MOST_GROUPS {
+            return Err(OdooError::user(format!(
+                "At most {MOST_GROUPS} groups and aggregates can be asked for at once."
+            )));
+        }
         let mut groups = Vec::new();
         for spec in &request.groupby {
             let (name, period) = spec
@@ -118,6 +139,11 @@ impl Statement {
     }
 }
 
+/// What a caller has thought up must not keep others waiting.
+const TIME_LIMIT: &str = "SET LOCAL statement_timeout = '10s'";
+/// The most groups and aggregates of a request.
+const MOST_GROUPS: usize = 20;
+
 const TIME: &str = "YYYY-MM-DD HH24:MI:SS";
 
 type Query<'f> = BoxedSqlQuery<'f, Pg, diesel::query_builder::SqlQuery>;
@@ -136,7 +162,7 @@ fn bind(query: Query<'_>, value: Bound) -> Query<'_> {
 
 pub(super) fn not_compared(name: &str) -> OdooError {
     OdooError::user(format!(
-        "{name} is written anew for whoever reads it, and cannot be searched, sorted or grouped: use {name}_code."
+        "{name} is a sentence for its reader, and cannot be searched, sorted or grouped: use {name}_code."
     ))
 }
 
