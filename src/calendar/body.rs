@@ -203,6 +203,25 @@ pub fn from_text(text: &str) -> String {
     escaped.lines().collect::<Vec<_>>().join("<br>")
 }
 
+/// Returns the text of HTML for the journal: a line for each paragraph, without any tag.
+pub fn as_text(html: &str) -> String {
+    let broken = ["<br", "</p>", "</div>", "</li>", "</tr>"]
+        .iter()
+        .fold(html.to_owned(), |html, tag| {
+            html.replace(tag, &format!("\n{tag}"))
+        });
+    let text = Builder::empty()
+        .clean(&broken)
+        .to_string()
+        .replace("&nbsp;", " ")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&amp;", "&");
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Keeps what reaches a reader, who does not see styles and titles.
 static FOR_PEOPLE: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::default();
@@ -837,6 +856,13 @@ pub(super) mod tests {
         );
         assert!(same_meaning(&long, &[&long, "<p>more</p>"].concat()));
         assert!(!same_meaning(&long, &["<p>more</p>", &long].concat()));
+    }
+
+    #[test]
+    fn html_becomes_text_for_the_journal() {
+        let html = "<html><head><style>p {}</style></head><body><p>One &amp; <b>two</b></p><div>3 &lt; 4<br>five</div></body></html>";
+        assert_eq!(as_text(html), "One & two\n3 < 4\nfive");
+        assert_eq!(as_text("<p>\u{a0}</p>"), "");
     }
 
     #[test]

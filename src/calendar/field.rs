@@ -39,7 +39,6 @@ impl Group {
         Self::Online,
     ];
 
-    /// Returns the name that a person uses.
     /// Returns the name under which it is stored.
     pub fn name(self) -> &'static str {
         match self {
@@ -56,6 +55,7 @@ impl Group {
         }
     }
 
+    /// Returns the name that a person uses.
     pub fn label(self) -> &'static str {
         match self {
             Self::Title => "title",
@@ -89,6 +89,7 @@ pub enum Side {
 impl Side {
     pub const ALL: [Self; 2] = [Self::Odoo, Self::Outlook];
 
+    /// Returns the name under which it is stored.
     pub fn name(self) -> &'static str {
         match self {
             Self::Odoo => "odoo",

@@ -219,7 +219,7 @@ pub fn answer(answer: Answer) -> &'static str {
 pub fn value(group: Group, event: &Event) -> String {
     match group {
         Group::Title => event.title.clone(),
-        Group::Body => super::body::for_odoo(&event.body, ""),
+        Group::Body => super::body::as_text(&event.body),
         Group::Location => event.location.clone(),
         Group::Time => time(&event.time),
         Group::Privacy => privacy(event.privacy).to_owned(),

@@ -365,6 +365,16 @@ pub fn read_groups(value: &Value) -> anyhow::Result<BTreeSet<Group>> {
     from_json(value.clone(), "groups")
 }
 
+/// The most characters of a value that the journal shows: a description may have megabytes.
+const LONGEST_VALUE: usize = 1_000;
+
+fn shortened(value: &str) -> String {
+    match value.char_indices().nth(LONGEST_VALUE) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
+}
+
 /// Returns the lines about the conflicts that a write decides. `kept` is the side whose value it
 /// writes to the other.
 fn decisions(
@@ -377,9 +387,10 @@ fn decisions(
         .iter()
         .filter(|conflict| conflict.kept == kept && groups.contains(&conflict.group))
         .map(|conflict| {
+            let (odoo, outlook) = (shortened(&conflict.odoo), shortened(&conflict.outlook));
             let (kept, other, (stands, falls)) = match conflict.kept {
-                Side::Odoo => ("Odoo’s", "Outlook", (&conflict.odoo, &conflict.outlook)),
-                Side::Outlook => ("Outlook’s", "Odoo", (&conflict.outlook, &conflict.odoo)),
+                Side::Odoo => ("Odoo’s", "Outlook", (&odoo, &outlook)),
+                Side::Outlook => ("Outlook’s", "Odoo", (&outlook, &odoo)),
             };
             let message = format!(
                 "{} changed on both sides: kept {kept} “{}”, {other} had “{}”",
@@ -395,8 +406,8 @@ fn decisions(
             let conflict = journal::Conflict {
                 field: Some(conflict.group.name().to_owned()),
                 kept: Some(conflict.kept.name().to_owned()),
-                odoo: Some(conflict.odoo.clone()),
-                outlook: Some(conflict.outlook.clone()),
+                odoo: Some(odoo),
+                outlook: Some(outlook),
                 // What a person can save in a form.
                 other: conflict.fallen.as_deref().filter(|_| is_saved).map(values),
             };

@@ -80,6 +80,15 @@ pub async fn user(conn: &mut Connection, database_id: Uuid, user_id: i32) -> Que
         user_id,
     )
     .await?;
+    // The remaining lines are about other people's mailboxes.
+    erase(
+        conn,
+        "UPDATE journal SET organizer_id = NULL WHERE id IN (
+             SELECT id FROM journal WHERE database_id = $1 AND organizer_id = $2 ORDER BY id LIMIT $3)",
+        database_id,
+        user_id,
+    )
+    .await?;
     // The remaining copies belong to other people's meetings.
     erase(
         conn,
@@ -184,7 +193,7 @@ fn exported() -> [(&'static str, String); 4] {
         (
             "journal",
             "SELECT j.id, to_jsonb(j) AS document FROM journal j
-              WHERE j.database_id = $1 AND j.odoo_user_id = $2 AND j.id > $3 ORDER BY j.id LIMIT $4"
+              WHERE j.database_id = $1 AND (j.odoo_user_id = $2 OR j.organizer_id = $2) AND j.id > $3 ORDER BY j.id LIMIT $4"
                 .to_owned(),
         ),
         (

@@ -492,7 +492,7 @@ fn merge_schedules(base: Option<&Base>, times: &EditTimes, policy: Policy, merge
             let words = |series: &Document| {
                 format!(
                     "{} from {}",
-                    series.rule(),
+                    words::rule(series.rule()),
                     words::value(Group::Time, &series.master)
                 )
             };
