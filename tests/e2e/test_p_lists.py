@@ -103,7 +103,7 @@ def test_the_pages_of_a_user_and_of_an_administrator(site: Site, at_browser: Ope
     walk.expect(row(admin, bens)).to_be_visible()
     walk.expect(admin.page.locator(".o_data_row", has_text=title)).to_have_count(0)
     admin.shot("journal-searched")
-    # Grouped by day, as the reader's days begin.
+    # Grouped by user.
     admin.page.locator(".o_facet_remove").click()
     admin.page.locator(".o_searchview_dropdown_toggler").click()
     admin.page.locator(".o_group_by_menu").get_by_role("menuitemcheckbox", name="User").click()

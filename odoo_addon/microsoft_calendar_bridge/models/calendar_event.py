@@ -136,7 +136,11 @@ class CalendarEvent(models.Model):
         self.outlook_bridge_standing = False
         client = self.env["outlook.bridge.client"]
         event = self._origin
-        if len(event) != 1 or not self.outlook_bridge_has_journal or client._recently_down():
+        if len(event) != 1 or not self.outlook_bridge_has_journal or not event.active or client._recently_down():
+            return
+        if self.env["outlook.bridge.outbox"]._is_pending(event):
+            # a save reads the form before it is committed, and waits for nobody
+            self.outlook_bridge_standing = self.env._("Its last change is on its way to Outlook.")
             return
         key = event.sudo().recurrence_id.outlook_bridge_key or None
         about = {"user_id": None, "res_id": event.id, "key": key}
@@ -151,6 +155,11 @@ class CalendarEvent(models.Model):
         elif told:
             since = format_datetime(self.env, fields.Datetime.to_datetime(told[0]["time"]))
             self.outlook_bridge_standing = self.env._("In step with Outlook since %(time)s", time=since)
+
+    def onchange(self, values, field_names, fields_spec):
+        """Odoo computes each field of a form at each change of one; how the event stands is not asked then."""
+        fields_spec = {name: spec for name, spec in fields_spec.items() if name != "outlook_bridge_standing"}
+        return super().onchange(values, field_names, fields_spec)
 
     def action_outlook_bridge_journal(self):
         self.ensure_one()

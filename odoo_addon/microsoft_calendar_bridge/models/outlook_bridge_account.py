@@ -82,6 +82,7 @@ class OutlookBridgeAccount(models.Model):
     to_odoo = fields.Integer("Changes for Odoo", compute="_compute_owed", aggregator=None)
     owed_since = fields.Datetime("Oldest Change", compute="_compute_owed")
     set_aside = fields.Integer(compute="_compute_owed", aggregator=None)
+    is_owed_known = fields.Boolean(compute="_compute_owed")
     is_untold = fields.Boolean(readonly=True, default=True, help="The job has yet to tell people what is wrong.")
 
     _told_user_unique = models.UniqueIndex("(told_user_id)")
@@ -123,6 +124,7 @@ class OutlookBridgeAccount(models.Model):
         for account in self:
             row = told.get(account.user_id.id, {})
             account.update({name: row.get(name) or False for name in names})
+            account.is_owed_known = account.status == "none" or account.user_id.id in told
 
     def write(self, vals):
         self._forget_statuses()
@@ -272,6 +274,20 @@ class OutlookBridgeAccount(models.Model):
     # ------------------------------------------------------------
     # What people are told
     # ------------------------------------------------------------
+
+    def _invite(self):
+        """Lets the job ask the user to connect, also if an earlier invitation was put away.
+
+        Returns whether it will.
+        """
+        self.ensure_one()
+        told = self.told_to or {}
+        known = self.env["mail.activity"].sudo().browse(filter(None, told.get("connect", {}).values()))
+        if self.is_invited and known.exists().filtered("active"):
+            return False
+        told = {name: people for name, people in told.items() if name != "connect"}
+        self.write({"is_invited": True, "is_untold": True, "told_to": told})
+        return True
 
     def _tell(self):
         if self.is_invited and self.status != "none":

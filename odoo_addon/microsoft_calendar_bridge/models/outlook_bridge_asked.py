@@ -5,9 +5,11 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.models import parse_read_group_spec
-from odoo.tools import SQL, get_lang
+from odoo.tools import SQL, get_lang, split_every
 
 PATTERNS = ("like", "ilike", "=like", "=ilike")
+# How many rows are asked for at once, if somebody wants all: the service answers with 20,000 at most.
+PAGE = 10_000
 
 
 class OutlookBridgeAsked(models.AbstractModel):
@@ -18,7 +20,7 @@ class OutlookBridgeAsked(models.AbstractModel):
     _description = "Outlook Bridge Rows of the Service"
     _auto = False
     _log_access = False
-    # Odoo wants a table of every model; none of its queries reads this one.
+    # Odoo wants a table of every model. The methods below see to it that no query reads this one.
     _table_query = SQL("SELECT NULL::integer AS id WHERE FALSE")
 
     @api.model
@@ -39,7 +41,7 @@ class OutlookBridgeAsked(models.AbstractModel):
         if not (self.env.su or bypass_access):
             self.browse().check_access("read")
             domain &= Domain(self.env["ir.rule"]._compute_domain(self._name, "read"))
-        domain = domain.map_conditions(self._resolve).optimize(self)
+        domain = domain.optimize(self).map_conditions(self._resolve).optimize_full(self)
         return False if domain.is_false() else list(domain.map_conditions(self._as_json))
 
     @api.model
@@ -52,6 +54,8 @@ class OutlookBridgeAsked(models.AbstractModel):
         others = self.env[field.comodel_name].with_context(active_test=False)
         operator, value = condition.operator, condition.value
         positive = operator.removeprefix("not ")
+        if positive == "any!":
+            positive = "any"
         if path:
             found = others.search([(path, operator, value)])
             return Domain(name, "in", found.ids)
@@ -81,8 +85,20 @@ class OutlookBridgeAsked(models.AbstractModel):
         domain = self._allowed(domain, bypass_access)
         if domain is False:
             return self.browse()._as_query()
-        ids = self._ask("search", domain=domain, offset=offset, limit=limit or None, order=order or None)
+        ids = self._ask_page("search", offset, limit, domain=domain, order=order or None)
         return self.browse(ids)._as_query()
+
+    @api.model
+    def _ask_page(self, method, offset, limit, **kwargs):
+        """Asks for a page or, without a limit, for one page after the other until there are no more."""
+        if limit:
+            return self._ask(method, offset=offset, limit=limit, **kwargs)
+        rows = []
+        while True:
+            page = self._ask(method, offset=offset + len(rows), limit=PAGE, **kwargs)
+            rows += page
+            if len(page) < PAGE:
+                return rows
 
     @api.model
     @api.readonly
@@ -93,8 +109,8 @@ class OutlookBridgeAsked(models.AbstractModel):
         if domain is False:
             return self.browse()
         names = [field.name for field in wanted]
-        limits = {"offset": offset, "limit": limit or None, "order": order or None}
-        return self._fill(self._ask("search_read", domain=domain, fields=names or ["id"], **limits), wanted)
+        asked = {"domain": domain, "fields": names or ["id"], "order": order or None}
+        return self._fill(self._ask_page("search_read", offset, limit, **asked), wanted)
 
     @api.model
     @api.readonly
@@ -108,7 +124,9 @@ class OutlookBridgeAsked(models.AbstractModel):
 
     def _fetch_query(self, query, fields):
         names = [field.name for field in fields]
-        return self._fill(self._ask("read", ids=list(query), fields=names or ["id"]), fields)
+        pages = split_every(PAGE, query)
+        rows = [row for ids in pages for row in self._ask("read", ids=list(ids), fields=names or ["id"])]
+        return self._fill(rows, fields)
 
     @api.model
     def _fill(self, rows, wanted):
@@ -119,14 +137,31 @@ class OutlookBridgeAsked(models.AbstractModel):
                 continue
             values = [row[field.name] for row in rows]
             if field.type == "many2one":
-                # a user may have been deleted since
-                known = set(self.env[field.comodel_name].sudo().browse(filter(None, set(values))).exists()._ids)
-                values = [value in known and value for value in values]
+                values = self._known(field, values)
             elif field.type == "selection":
                 values = [value if value in field.get_values(self.env) else False for value in values]
             cached = [field.convert_to_cache(value, self, validate=False) for value in values]
             field._insert_cache(records, cached)
         return records
+
+    @api.model
+    def _known(self, field, ids):
+        """Returns the ids without those of records that were deleted since, such as users."""
+        known = set(self.env[field.comodel_name].sudo().browse(filter(None, set(ids))).exists()._ids)
+        return [id_ in known and id_ for id_ in ids]
+
+    @api.model
+    def fields_get(self, allfields=None, attributes=None):
+        """Reasons are sentences, which cannot be compared."""
+        found = super().fields_get(allfields, attributes)
+        if "reason" in found:
+            told = {"searchable": False, "sortable": False, "groupable": False}
+            found["reason"].update({name: value for name, value in told.items() if name in found["reason"]})
+        return found
+
+    @api.model
+    def _read_grouping_sets(self, domain, grouping_sets, aggregates=(), order=None):
+        return [self._read_group(domain, groupby, aggregates) for groupby in grouping_sets]
 
     @api.model
     def _read_group(self, domain, groupby=(), aggregates=(), having=(), offset=0, limit=None, order=None):
@@ -153,8 +188,12 @@ class OutlookBridgeAsked(models.AbstractModel):
         result = []
         for spec in groupby:
             values = next(columns)
-            if self._fields[parse_read_group_spec(spec)[0]].type == "datetime":
+            field = self._fields[parse_read_group_spec(spec)[0]]
+            if field.type == "datetime":
                 values = [fields.Datetime.to_datetime(value) for value in values]
+            elif field.type == "many2one":
+                # the group of a deleted user is one without a name
+                values = self._known(field, values)
             result.append(self._read_group_postprocess_groupby(spec, values))
         result += [self._read_group_postprocess_aggregate(spec, next(columns)) for spec in aggregates]
         return list(zip(*result, strict=True))

@@ -7,6 +7,7 @@ import math
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import ConcurrencyError, MissingError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..compat import GC_UNLINK_LIMIT, PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
@@ -131,6 +132,16 @@ class OutlookBridgeOutbox(models.Model):
             data[TOUCHED] = {}
             self.env.cr.precommit.add(self.sudo()._write_touched)
         return data[TOUCHED]
+
+    @api.model
+    def _is_pending(self, event):
+        """Whether a change of an event, or of its series, has yet to be handed over."""
+        touched = self.env.cr.precommit.data.get(TOUCHED) or {}
+        names = [(EVENT, event.id), *((SERIES, series.id) for series in event.sudo().recurrence_id)]
+        if any(name in touched for name in names):
+            return True
+        rows = [Domain("res_model", "=", model) & Domain("res_id", "=", res_id) for model, res_id in names]
+        return bool(self.sudo().search_count(Domain.OR(rows), limit=1))
 
     def _note(self, model, name, names=(), **deleted):
         row = {"times": {}, "acting_uid": self.env.uid, "link": None, "was": None}

@@ -154,7 +154,9 @@ class OutlookBridgeTold(models.AbstractModel):
     def _reword(self, activity, trouble):
         """Says what is wrong now, which is not told again."""
         words = {"summary": trouble.summary, "note": trouble.note}
-        if changed := {name: value for name, value in words.items() if activity[name] != value}:
+        # a note is stored as the field cleans it
+        stored = {name: activity._fields[name].convert_to_cache(value, activity) for name, value in words.items()}
+        if changed := {name: words[name] for name, value in stored.items() if (activity[name] or "") != (value or "")}:
             activity.write(changed)
 
     @api.model

@@ -8,7 +8,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
-from .actions import notification
+from .actions import form, notification
 from .outlook_bridge_account import CONNECTED, TROUBLED
 from .outlook_bridge_client import QUICK, TIMEOUT
 
@@ -85,7 +85,9 @@ class ResUsers(models.Model):
     def _search_outlook_bridge_is_connected(self, operator, value):
         if operator != "in":
             return NotImplemented
-        connected = self.env["outlook.bridge.account"].sudo()._search([("status", "in", CONNECTED)])
+        connected = self.env["outlook.bridge.account"].sudo()._search(
+            [("status", "in", CONNECTED), ("user_id", "!=", False)]
+        )
         return Domain("id", "in" if True in value else "not in", connected.subselect("user_id"))
 
     def _compute_outlook_bridge_last_sync(self):
@@ -220,6 +222,18 @@ class ResUsers(models.Model):
     def action_outlook_bridge_preview(self):
         self.ensure_one()
         return self.env["outlook.bridge.preview"]._open(self)
+
+    @api.model
+    def action_outlook_bridge_waiting(self):
+        """Opens what waits for the user's choice, or the way to connect."""
+        user = self.env.user
+        account = self.env["outlook.bridge.account"]._of(user).get(user.id)
+        if account and account.status in (*CONNECTED, "stopped", "resetting"):
+            return user.action_outlook_bridge_preview()
+        if account:
+            return form(account.sudo(False))
+        words = self.env._("Your calendar is not connected: press Outlook in the calendar. Nothing waits for you.")
+        return notification(words, kind="info")
 
     # ------------------------------------------------------------
     # Sync
@@ -366,12 +380,17 @@ class ResUsers(models.Model):
         """Asks these users to connect their calendars, once, as an activity."""
         self._outlook_bridge_check_admin()
         accounts = self.env["outlook.bridge.account"]
-        asked = self.filtered(lambda user: user._is_internal() and user.outlook_bridge_status == "none")
-        for user in asked:
+        asked = self.browse()
+        for user in self.filtered(lambda user: user._is_internal() and user.outlook_bridge_status == "none"):
             account = accounts._of(user).get(user.id) or accounts._make(user.id)
-            account.write({"is_invited": True, "is_untold": True})
+            if account._invite():
+                asked += user
         if not asked:
-            raise UserError(self.env._("All of these are connected, or were once: whose login ended is told anyway."))
+            raise UserError(
+                self.env._(
+                    "All of these are connected, were once, or are asked already: whose login ended is told anyway."
+                )
+            )
         self._outlook_bridge_hurry()
         return notification(self.env._("%(count)s users are asked to connect within a minute.", count=len(asked)))
 

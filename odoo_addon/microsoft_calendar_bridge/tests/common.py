@@ -306,11 +306,18 @@ class FakeService:
         if method == "search_count":
             return len(rows)
         if method == "read_group":
-            assert list(aggregates) == ["__count"], aggregates
             # a period of time is a day here
             names = [name.split(":")[0] for name in groupby]
-            groups = Counter(tuple(row[name] for name in names) for row in rows)
-            return [[*group, count] for group, count in groups.items()]
+            groups = {}
+            for row in rows:
+                groups.setdefault(tuple(row[name] for name in names), []).append(row)
+            compute = {"count": len, "sum": sum, "array_agg": list}
+
+            def aggregate(spec, rows):
+                name, _colon, function = spec.partition(":")
+                return len(rows) if spec == "__count" else compute[function]([row[name] for row in rows])
+
+            return [[*group, *(aggregate(spec, rows) for spec in aggregates)] for group, rows in groups.items()]
         start = page.get("offset") or 0
         rows = rows[start:][: page.get("limit")]
         if method == "search":

@@ -24,13 +24,14 @@ ADDON = "odoo.addons.microsoft_calendar_bridge"
 ASKED_MODELS = ("outlook.bridge.journal", "outlook.bridge.meeting", "outlook.bridge.trouble")
 ASKED = {
     **dict.fromkeys(("action_open_event", "action_open_journal"), "own"),
-    **dict.fromkeys(("exists", "search_count", "search_fetch"), "orm"),
+    **dict.fromkeys(("exists", "fields_get", "search_count", "search_fetch"), "orm"),
 }
 METHODS = {
     "calendar.event": {
         "action_outlook_bridge_invite": "own",
         "action_outlook_bridge_journal": "own",
         **dict.fromkeys(("action_unlink_event", "copy", "create", "default_get", "write", "unlink"), "orm"),
+        "onchange": "orm",
     },
     "calendar.attendee": dict.fromkeys(("create", "default_get", "write", "unlink"), "orm"),
     "calendar.alarm": dict.fromkeys(("write",), "orm"),
@@ -79,6 +80,7 @@ METHODS = {
         "action_outlook_bridge_invite_to_connect": "admin",
         "action_outlook_bridge_journal": "own",
         "action_outlook_bridge_preview": "own",
+        "action_outlook_bridge_waiting": "all",
         "check_synchronization_status": "all",
         "outlook_bridge_attention": "all",
         "outlook_bridge_notices": "all",

@@ -3,17 +3,22 @@
 
 from ast import literal_eval
 from datetime import datetime
+from unittest.mock import patch
 
 from lxml import etree
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
+from odoo.modules import get_manifest
 from odoo.tests import new_test_user, tagged
+from odoo.tools import convert_file
 
+from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_asked
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import BridgeUnavailable
 
 from .common import BridgeCase, Refusal
 
+MODULE = "microsoft_calendar_bridge"
 JOURNAL = "outlook.bridge.journal"
 MEETING = "outlook.bridge.meeting"
 TROUBLE = "outlook.bridge.trouble"
@@ -134,6 +139,41 @@ class TestLists(ListsCase):
         opened = journal.web_read_group([], ["level"], [], auto_unfold=True, unfold_read_specification={"title": {}})
         self.assertEqual([len(group["__records"]) for group in opened["groups"]], [1, 1, 1])
 
+    def test_groups_with_sums_and_of_deleted_users(self):
+        for row, mails in zip(self.service.rows[JOURNAL], (2, 3, 4), strict=True):
+            row.update(user_id=2**31 - 1 if mails == 4 else row["user_id"], mails=mails)
+        journal = self.env[JOURNAL].with_user(self.admin)
+        groups = journal.web_read_group([], ["user_id"], ["mails:sum"])["groups"]
+        self.assertEqual([group["mails:sum"] for group in groups], [2, 3, 4])
+        self.assertFalse(groups[2]["user_id"])
+        [sets] = journal.formatted_read_grouping_sets([], [["level"]], ["__count"])
+        self.assertEqual([group["__count"] for group in sets], [1, 1, 1])
+
+    def test_what_people_enter_in_filters(self):
+        journal = self.env[JOURNAL].with_user(self.admin)
+        journal.search([("time", ">=", "today -7d")])
+        [(_field, _operator, time)] = self.asked(JOURNAL, "search_read")[-1]["domain"]
+        self.assertRegex(time, r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$")
+        self.assertEqual(journal.search([("user_id", "in", ["Ann"])]).user_id, self.ann)
+        self.assertEqual(len(journal.name_search("Review")), 1)
+        described = self.env[MEETING].fields_get(["reason", "title"])
+        self.assertFalse(described["reason"]["sortable"] or described["reason"]["searchable"])
+        self.assertTrue(described["title"]["sortable"])
+
+    def test_all_rows_are_asked_for_page_by_page(self):
+        self.service.rows[JOURNAL] = [self.line(number, time="2026-11-22 10:00:00") for number in range(1, 8)]
+        with patch.object(outlook_bridge_asked, "PAGE", 3):
+            lines = self.env[JOURNAL].with_user(self.admin).search([])
+            self.env.invalidate_all()
+            self.assertEqual(lines.mapped("message"), ["created in Outlook · no mail"] * 7)
+        self.assertEqual(len(lines), 7)
+
+    def test_the_data_can_be_loaded_again(self):
+        """As an update of the add-on does."""
+        for file in get_manifest(MODULE)["data"]:
+            if file.endswith(".xml"):
+                convert_file(self.env, MODULE, file, {}, mode="update")
+
     def test_groups_of_days(self):
         for row in self.service.rows[JOURNAL]:
             row["time"] = f"2026-11-{20 + row['id']} 00:00:00"
@@ -241,7 +281,7 @@ class TestAccounts(ListsCase):
     def test_an_account_is_shown_without_the_service(self):
         self.service.down = True
         account = self.env["outlook.bridge.account"].with_user(self.ann).search([])
-        self.assertEqual((account.user_id, account.to_outlook), (self.ann, 0))
+        self.assertEqual((account.user_id, account.to_outlook, account.is_owed_known), (self.ann, 0, False))
 
     def not_connected(self, user):
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -258,12 +298,32 @@ class TestAccounts(ListsCase):
             self.job()
         account = self.env["outlook.bridge.account"].search([("user_id", "=", self.carol.id)])
         [activity] = account.activity_ids
+        with self.assertRaisesRegex(UserError, "asked already"):
+            self.carol.with_user(self.admin).action_outlook_bridge_invite_to_connect()
+        # who has put it away can be asked again
+        activity.with_user(self.carol).action_feedback()
+        self.carol.with_user(self.admin).action_outlook_bridge_invite_to_connect()
+        self.job()
+        [activity] = account.activity_ids
         self.assertEqual((activity.user_id, activity.summary), (self.carol, "Connect your Outlook calendar"))
         # it goes away once the user has connected
         self.service.set_account(self.carol)
         self.job()
         self.assertFalse(account.activity_ids)
         self.assertFalse(account.is_invited)
+
+    def test_what_waits_for_whom(self):
+        def waiting(user):
+            return self.env["res.users"].with_user(user).action_outlook_bridge_waiting()
+
+        self.assertEqual(waiting(self.carol)["tag"], "display_notification")
+        self.service.set_account(self.ann, status="need_auth")
+        self.job()
+        self.assertEqual(waiting(self.ann)["res_model"], "outlook.bridge.account")
+
+    def test_not_connected_beside_a_deleted_user(self):
+        self.env["outlook.bridge.account"]._of(self.bob)[self.bob.id].user_id = False
+        self.assertIn(self.carol, self.not_connected(self.admin))
 
     def test_only_administrators_invite(self):
         with self.assertRaises(AccessError):
@@ -370,6 +430,26 @@ class TestStanding(ListsCase):
     def test_apart(self):
         self.service.journal = [self.told("it waits for Ann", standing=True), self.told("created")]
         self.assertEqual(self.standing(self.ann), "It waits for Ann.")
+
+    def test_a_save_waits_for_nobody(self):
+        self.service.journal = [self.told("created")]
+        self.meeting.with_user(self.ann).location = "Room 9"
+        self.assertEqual(self.standing(self.ann), "Its last change is on its way to Outlook.")
+        # the same after the commit, until it is handed over
+        self.settle()
+        self.assertEqual(self.standing(self.ann), "Its last change is on its way to Outlook.")
+        self.drop_rows()
+        self.assertIn("In step", self.standing(self.ann))
+        self.service.calls.clear()
+        spec = {"name": {}, "location": {}, "outlook_bridge_standing": {}}
+        self.meeting.with_user(self.ann).onchange({"name": "Other"}, ["name"], spec)
+        self.assertFalse(self.service.calls)
+
+    def test_an_archived_event(self):
+        self.service.journal = [self.told("archived")]
+        self.meeting.active = False
+        self.drop_rows()
+        self.assertFalse(self.standing(self.ann))
 
     def test_nothing_known(self):
         self.assertFalse(self.standing(self.ann))
