@@ -252,7 +252,7 @@ async fn each_command_in_the_documents_is_run() {
         let told = text(&output.stderr);
         let refusal = match arguments[0].as_str() {
             "restore" => Some("Stop every process of the service first"),
-            "put-back" if arguments.len() > 1 => Some("nothing that was deleted in"),
+            "put-back" if arguments.len() > 1 => Some("This event was not deleted"),
             "upgrade-postgres" => Some("uses a Postgres of your own"),
             // It finds no problem, or some.
             "doctor" if output.status.code() == Some(1) && !output.stdout.is_empty() => Some(""),
