@@ -133,7 +133,11 @@ def no_private_data(stack: Stack, ben: walk.Person, week: walk.datetime) -> None
         assert error.name == "odoo.exceptions.AccessError"
     else:
         assert "Dentist" not in str(seen), "Ben reads the subject of Ann's private event"
-    for model in ("outlook.bridge.outbox", "outlook.bridge.result", "outlook.bridge.state", "outlook.bridge.account"):
+    own = client.search_read("outlook.bridge.account", [], ["user_id"])
+    assert [account["user_id"][1] for account in own] == ["Ben Baker"]
+    for model in ("outlook.bridge.journal", "outlook.bridge.meeting", "outlook.bridge.trouble"):
+        assert "Dentist" not in str(client.search_read(model, [], [])), f"Ben reads {model}"
+    for model in ("outlook.bridge.outbox", "outlook.bridge.result", "outlook.bridge.state"):
         try:
             assert not client.search_read(model, [], []), f"Ben reads {model}"
         except RpcError as error:

@@ -163,6 +163,8 @@ def test_a_first_sync_says_how_far_it_is(site: Site, at_browser):
     carla.shot("first-sync-over")
 
 
+# Ten tabs of a browser keep two cores busy for two minutes.
+@pytest.mark.long
 def test_many_tabs_and_many_events(site: Site, at_browser, tmp_path: Path, note):
     """Each open page reads the events rarely, and one in which somebody writes not at all."""
     stack = site.stack
