@@ -94,6 +94,11 @@ def test_the_pages_of_a_user_and_of_an_administrator(site: Site, at_browser: Ope
     walk.expect(admin.page.locator(".o_form_view")).to_contain_text("Microsoft Account")
     admin.settles()
     admin.shot("account")
+    # The administrator has no mailbox here.
+    admin.page.get_by_role("banner").get_by_role("button", name="Outlook").click()
+    admin.page.get_by_role("menuitem", name="Waiting for You").click()
+    walk.expect(admin.page.locator(".o_notification")).to_contain_text("Your calendar is not connected")
+    admin.shot("nothing-waits")
     open_page(admin, "Not Connected")
     walk.expect(admin.page.locator(".o_data_row", has_text="Ann Archer")).to_have_count(0)
     admin.shot("not-connected")

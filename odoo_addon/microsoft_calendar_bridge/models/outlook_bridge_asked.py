@@ -10,6 +10,8 @@ from odoo.tools import SQL, get_lang, split_every
 PATTERNS = ("like", "ilike", "=like", "=ilike")
 # How many rows are asked for at once, if somebody wants all: the service answers with 20,000 at most.
 PAGE = 10_000
+# How many pages are asked for at most. Then the service says in words that these are too many.
+MOST_PAGES = 50
 
 
 class OutlookBridgeAsked(models.AbstractModel):
@@ -94,11 +96,12 @@ class OutlookBridgeAsked(models.AbstractModel):
         if limit:
             return self._ask(method, offset=offset, limit=limit, **kwargs)
         rows = []
-        while True:
+        for _number in range(MOST_PAGES):
             page = self._ask(method, offset=offset + len(rows), limit=PAGE, **kwargs)
             rows += page
             if len(page) < PAGE:
                 return rows
+        return rows + self._ask(method, offset=offset + len(rows), limit=None, **kwargs)
 
     @api.model
     @api.readonly

@@ -380,9 +380,9 @@ class ResUsers(models.Model):
         """Asks these users to connect their calendars, once, as an activity."""
         self._outlook_bridge_check_admin()
         accounts = self.env["outlook.bridge.account"]
-        asked = self.browse()
+        asked, known = self.browse(), accounts._of(self)
         for user in self.filtered(lambda user: user._is_internal() and user.outlook_bridge_status == "none"):
-            account = accounts._of(user).get(user.id) or accounts._make(user.id)
+            account = known.get(user.id) or accounts._make(user.id)
             if account._invite():
                 asked += user
         if not asked:

@@ -166,6 +166,9 @@ class TestLists(ListsCase):
             lines = self.env[JOURNAL].with_user(self.admin).search([])
             self.env.invalidate_all()
             self.assertEqual(lines.mapped("message"), ["created in Outlook · no mail"] * 7)
+            with patch.object(outlook_bridge_asked, "MOST_PAGES", 2):
+                lines = self.env[JOURNAL].with_user(self.admin).search([])
+                self.assertIsNone(self.asked(JOURNAL, "search_read")[-1]["limit"], "the service has the last word")
         self.assertEqual(len(lines), 7)
 
     def test_the_data_can_be_loaded_again(self):
