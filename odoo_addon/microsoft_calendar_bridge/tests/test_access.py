@@ -40,7 +40,7 @@ METHODS = {
     "calendar.provider.config": dict.fromkeys(("create", "write"), "orm"),
     "microsoft.calendar.account.reset": {"reset_account": "admin"},
     "outlook.bridge.account": {
-        "action_journal": "admin",
+        "action_journal": "own",
         "action_log_in": "self",
         "action_review_events": "own",
         "action_review_removals": "admin",
