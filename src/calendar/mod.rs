@@ -4,6 +4,7 @@
 //! translated to [`event::Event`] and [`document::Document`] at the edges, and back.
 
 pub mod body;
+pub mod choices;
 pub mod document;
 pub mod event;
 pub mod field;
