@@ -804,6 +804,7 @@ async fn lose_consent(
 mod tests {
     use super::*;
     use crate::calendar::merge::Policy;
+    use crate::store::choices::StoredChoices;
     use crate::store::text_enum::Stored;
 
     fn database(base_url: &str) -> Database {
@@ -844,6 +845,7 @@ mod tests {
             api_lowest: None,
             notify_retry_at: None,
             notify_problem: None,
+            choices: StoredChoices::default(),
         }
     }
 

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use self::known::Known;
+use crate::calendar::choices::Choices;
 use crate::calendar::event::{Address, Aliases};
 use crate::calendar::invitations::Inside;
 use crate::calendar::merge::Policy;
@@ -18,6 +19,7 @@ use crate::odoo::snapshot::Snapshot;
 use crate::store::Connection;
 use crate::store::accounts::Account;
 use crate::store::addresses::Mailbox;
+use crate::store::choices::StoredChoices;
 use crate::store::databases::{self, Database};
 use crate::store::people::Person;
 
@@ -113,6 +115,22 @@ impl People {
         });
     }
 
+    /// Returns the same people as if an account, or everybody, had chosen something else.
+    #[must_use]
+    pub fn with_choices(&self, account_id: Option<i64>, choices: StoredChoices) -> Self {
+        let mut others = self.clone();
+        match account_id {
+            Some(id) => {
+                others.instead = self.account(id).map(|person| Person {
+                    choices,
+                    ..person.clone()
+                });
+            }
+            None => others.database.choices = choices,
+        }
+        others
+    }
+
     pub fn account_of_user(&self, user_id: i32) -> Option<&Person> {
         Some(self.replaced(self.known.user(user_id)?))
     }
@@ -143,6 +161,19 @@ impl People {
     /// Returns when a record was made in Odoo, by our clock.
     pub fn made_at(&self, record: &Record) -> DateTime<Utc> {
         record.create_date().0 + TimeDelta::seconds(self.database.clock_behind)
+    }
+
+    /// Returns what a person wants to sync, as far as the administrator permits it; `None` if that
+    /// is everything.
+    pub fn choices(&self, person: &Person) -> Option<Choices> {
+        let bound = self.database.choices.restricting();
+        let own = person.choices.restricting();
+        match (own, bound) {
+            (None, None) => None,
+            (own, None) => own.cloned(),
+            (None, Some(bound)) => Some(person.choices.to_choices().within(bound)),
+            (Some(own), Some(bound)) => Some(own.within(bound)),
+        }
     }
 
     pub fn policy(&self) -> Policy {

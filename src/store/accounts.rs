@@ -10,6 +10,7 @@ use diesel_async::RunQueryDsl;
 use secrecy::SecretString;
 use uuid::Uuid;
 
+use super::choices::StoredChoices;
 use super::schema::accounts::{self, dsl};
 use super::schema::subscriptions;
 use super::seal::Sealer;
@@ -65,6 +66,8 @@ pub struct Account {
     pub watched_until: Option<DateTime<Utc>>,
     /// How many events with guests wait for the user's choice (see [`super::waiting`]).
     pub waiting: i64,
+    /// What the user wants to sync.
+    pub choices: StoredChoices,
 }
 
 text_enum! {

@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use super::choices::StoredChoices;
 use super::schema::databases::{self, dsl};
 use super::seal::Sealer;
 use super::text_enum::Stored;
@@ -84,6 +85,8 @@ pub struct Database {
     pub notify_retry_at: Option<DateTime<Utc>>,
     /// Why it could not, in Microsoft's words.
     pub notify_problem: Option<String>,
+    /// The least that is kept out for everybody.
+    pub choices: StoredChoices,
 }
 
 // Declared rather than written as SQL, which would be prepared again each time.

@@ -782,6 +782,19 @@ pub async fn of_account(
         .await
 }
 
+/// Returns the meetings of a database that became known last, at most so many.
+pub async fn latest(conn: &mut Connection, database_id: Uuid, most: i64) -> QueryResult<Vec<i64>> {
+    let mut ids: Vec<i64> = m::meetings
+        .filter(m::database_id.eq(database_id))
+        .select(m::id)
+        .order(m::id.desc())
+        .limit(most)
+        .load(conn)
+        .await?;
+    ids.reverse();
+    Ok(ids)
+}
+
 /// Returns the meetings that the user organizes, that are active in Odoo, that the mailbox does
 /// not show, and that have no pending write.
 pub async fn only_in_odoo(

@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod addresses;
 pub mod channel;
+pub mod choices;
 pub mod content;
 pub mod databases;
 pub mod dump;

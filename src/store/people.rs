@@ -24,6 +24,7 @@ use uuid::Uuid;
 use super::Connection;
 use super::accounts::{Account, BackfillState, SyncState};
 use super::addresses::{Listed, Mailbox};
+use super::choices::StoredChoices;
 use super::schema::{account_addresses, accounts, databases};
 
 /// Postgres's `xid8`.
@@ -102,6 +103,7 @@ pub struct Person {
     pub ignore_before: Option<DateTime<Utc>>,
     pub window_start: Option<DateTime<Utc>>,
     pub window_end: Option<DateTime<Utc>>,
+    pub choices: StoredChoices,
     pub mailbox: Mailbox,
 }
 
@@ -140,6 +142,7 @@ impl From<&Account> for Person {
             ignore_before: account.ignore_before,
             window_start: account.window_start,
             window_end: account.window_end,
+            choices: account.choices.clone(),
             mailbox: Mailbox::of_login(&account.login),
         }
     }
@@ -164,6 +167,7 @@ struct Row {
     ignore_before: Option<DateTime<Utc>>,
     window_start: Option<DateTime<Utc>>,
     window_end: Option<DateTime<Utc>>,
+    choices: StoredChoices,
     people_xid: Xid,
 }
 
@@ -186,6 +190,7 @@ impl Row {
             ignore_before: self.ignore_before,
             window_start: self.window_start,
             window_end: self.window_end,
+            choices: self.choices,
         }
     }
 }

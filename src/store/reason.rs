@@ -10,12 +10,14 @@ use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::Jsonb;
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::choices::Kept;
+
 /// A reason (`meetings.set_aside`, `put_aside.reason`).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Jsonb)]
 #[serde(tag = "code", content = "detail", rename_all = "snake_case")]
 pub enum Reason {
-    #[error("It was deleted in Outlook, and an administrator decided to keep it in Odoo")]
+    #[error("It was deleted in Outlook, and it was decided to keep it in Odoo")]
     KeptInOdoo,
     #[error(
         "Its changes were not sent to Outlook, as somebody decided so: each side keeps its own until it is saved in Odoo again"
@@ -61,6 +63,8 @@ pub enum Reason {
          that nobody is invited anew"
     )]
     NotInMailbox,
+    #[error("by choice it is not synced: {0}")]
+    NotChosen(Kept),
     /// Its words are also used inside another sentence, like those of the next one.
     #[error("a rule of this Odoo, set by another add-on, keeps it out of Outlook")]
     Excluded,
@@ -206,6 +210,7 @@ mod tests {
             Reason::LeftOut => "left_out",
             Reason::NotItsOrganizers => "not_its_organizers",
             Reason::NotInMailbox => "not_in_mailbox",
+            Reason::NotChosen(_) => "not_chosen",
             Reason::Excluded => "excluded",
             Reason::TooOld { .. } => "too_old",
             Reason::OdooCannotRepeat(_) => "odoo_cannot_repeat",
@@ -248,6 +253,7 @@ mod tests {
             Reason::LeftOut,
             Reason::NotItsOrganizers,
             Reason::NotInMailbox,
+            Reason::NotChosen(Kept::Title("lunch".to_owned())),
             Reason::Excluded,
             Reason::TooOld { days: 30 },
             Reason::OdooCannotRepeat(words()),
@@ -290,7 +296,7 @@ mod tests {
             assert_eq!(serde_json::from_value::<Reason>(stored).expect("read"), reason);
         }
         // The number of variants of the enum.
-        assert_eq!(codes.len(), 36);
+        assert_eq!(codes.len(), 37);
     }
 
     #[test]

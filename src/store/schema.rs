@@ -44,6 +44,7 @@ diesel::table! {
         notify_problem -> Nullable<Text>,
         poked_at -> Nullable<Timestamptz>,
         people_epoch -> Xid8,
+        choices -> Jsonb,
     }
 }
 
@@ -130,6 +131,7 @@ diesel::table! {
         waiting -> BigInt,
         state_xid -> Xid8,
         settled_to -> BigInt,
+        choices -> Jsonb,
     }
 }
 

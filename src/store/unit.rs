@@ -175,6 +175,29 @@ impl UnitOfWork {
         Ok(unit.dossiers.into_values().collect())
     }
 
+    /// Reads meetings of a database, only to look at them.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn look_at_ids(
+        conn: &mut Connection,
+        database_id: Uuid,
+        ids: &[i64],
+    ) -> QueryResult<Vec<Dossier>> {
+        let mut dossiers: BTreeMap<i64, Dossier> = meetings::read_all(conn, ids)
+            .await?
+            .into_iter()
+            .filter(|meeting| meeting.database_id == database_id)
+            .map(|meeting| (meeting.id, Dossier::new(meeting)))
+            .collect();
+        for copy in meetings::copies_of_all(conn, ids).await? {
+            if let Some(dossier) = dossiers.get_mut(&copy.meeting_id) {
+                dossier.copies.push(copy);
+            }
+        }
+        Ok(dossiers.into_values().collect())
+    }
+
     /// Reads those of the meetings that were not read yet.
     ///
     /// # Errors

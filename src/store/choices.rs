@@ -1,0 +1,94 @@
+//! A person's choices as they are stored.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::pg::{Pg, PgValue};
+use diesel::prelude::*;
+use diesel::serialize::{self, IsNull, Output, ToSql};
+use diesel::sql_types::Jsonb;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::Connection;
+use super::schema::{accounts, databases};
+use crate::calendar::choices::{Choices, Direction};
+
+/// `None` if everything is synced, as for most people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Jsonb)]
+pub struct StoredChoices(Option<Arc<Choices>>);
+
+impl StoredChoices {
+    pub fn of(choices: Choices) -> Self {
+        Self((choices != Choices::default()).then(|| Arc::new(choices)))
+    }
+
+    /// Returns a copy of them.
+    pub fn to_choices(&self) -> Choices {
+        self.0.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Returns them if they keep anything out.
+    pub fn restricting(&self) -> Option<&Choices> {
+        self.0.as_deref().filter(|choices| !choices.is_everything())
+    }
+}
+
+impl ToSql<Jsonb, Pg> for StoredChoices {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        // The version byte of the format `jsonb`.
+        out.write_all(&[1])?;
+        match &self.0 {
+            Some(choices) => serde_json::to_writer(out, &**choices)?,
+            None => out.write_all(b"{}")?,
+        }
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<Jsonb, Pg> for StoredChoices {
+    fn from_sql(stored: PgValue<'_>) -> deserialize::Result<Self> {
+        let stored = <serde_json::Value as FromSql<Jsonb, Pg>>::from_sql(stored)?;
+        // A newer version may have stored a choice that this one does not know. Nothing crosses
+        // then, as what that choice keeps out must not.
+        let choices = serde_json::from_value(stored).unwrap_or_else(|_| Choices {
+            direction: Direction::Neither,
+            ..Choices::default()
+        });
+        Ok(Self::of(choices))
+    }
+}
+
+/// Stores the choices of a person.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn set_of_account(
+    conn: &mut Connection,
+    account_id: i64,
+    choices: &StoredChoices,
+) -> QueryResult<usize> {
+    diesel::update(accounts::table.find(account_id))
+        .set((accounts::choices.eq(choices), accounts::pulled_once.eq(false)))
+        .execute(conn)
+        .await
+}
+
+/// Stores what the administrator demands of everybody.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn set_of_database(
+    conn: &mut Connection,
+    database_id: Uuid,
+    choices: &StoredChoices,
+) -> QueryResult<usize> {
+    diesel::update(databases::table.find(database_id))
+        .set(databases::choices.eq(choices))
+        .execute(conn)
+        .await?;
+    super::accounts::plan_all_anew(conn, database_id).await
+}
