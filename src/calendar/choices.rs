@@ -161,6 +161,11 @@ impl Passage {
         }
     }
 
+    /// Returns why something does not cross.
+    pub fn why_less(&self) -> Option<&Kept> {
+        self.to_odoo.as_ref().err().or(self.to_outlook.as_ref().err())
+    }
+
     /// Returns why nothing crosses at all.
     pub fn why_closed(&self) -> Option<&Kept> {
         match (&self.to_odoo, &self.to_outlook) {
@@ -179,7 +184,11 @@ impl Choices {
         Self {
             direction: self.direction.within(bound.direction),
             private: self.private.max(bound.private),
-            busy_title: self.busy_title.clone(),
+            busy_title: if self.private < bound.private {
+                bound.busy_title.clone()
+            } else {
+                self.busy_title.clone()
+            },
             without_free: self.without_free || bound.without_free,
             only_accepted: self.only_accepted || bound.only_accepted,
             without_categories: union(&self.without_categories, &bound.without_categories),
@@ -253,21 +262,25 @@ impl Choices {
             return Passage::closed(Kept::Private);
         }
         if let (Some(odoo), Some(outlook)) = (known.odoo, known.outlook) {
-            let was_masked = known
+            let masked = known
                 .base
-                .is_some_and(|base| is_bare(&base.odoo) && is_bare(&base.outlook));
-            let (odoo, outlook) = (is_bare(odoo), is_bare(outlook));
-            // It had crossed whole before, or both have contents of their own.
-            if !was_masked || !odoo && !outlook {
+                .filter(|base| is_bare(&base.odoo) && is_bare(&base.outlook));
+            let stands_in = |shown: &Document, agreed: &Document| {
+                let title = &shown.master.title;
+                is_bare(shown) && (*title == self.busy_title || *title == agreed.master.title)
+            };
+            // It had crossed whole before.
+            let Some(base) = masked else {
                 return Passage::closed(Kept::Private);
-            }
-            // The side with the contents is the event's own. A change of what stands for it on the
-            // other side would be written, and mailed, without knowing them.
-            if !odoo {
-                passage.to_odoo = passage.to_odoo.and(Err(Kept::Private));
-            }
-            if !outlook {
-                passage.to_outlook = passage.to_outlook.and(Err(Kept::Private));
+            };
+            // What is written to the event itself would be written, and mailed, without knowing
+            // its contents.
+            match (stands_in(odoo, &base.odoo), stands_in(outlook, &base.outlook)) {
+                (true, true) => {}
+                (false, true) => passage.to_odoo = passage.to_odoo.and(Err(Kept::Private)),
+                (true, false) => passage.to_outlook = passage.to_outlook.and(Err(Kept::Private)),
+                // Both have contents of their own.
+                (false, false) => return Passage::closed(Kept::Private),
             }
         }
         passage.is_masked = true;

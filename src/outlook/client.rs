@@ -486,7 +486,7 @@ macro_rules! event_properties {
     () => {
         "id,iCalUId,changeKey,type,seriesMasterId,occurrenceId,originalStart,originalStartTimeZone,originalEndTimeZone,\
          createdDateTime,lastModifiedDateTime,subject,body,start,end,isAllDay,location,locations,attendees,organizer,isOrganizer,\
-         isCancelled,isDraft,responseStatus,responseRequested,sensitivity,showAs,isReminderOn,reminderMinutesBeforeStart,\
+         isCancelled,isDraft,responseStatus,responseRequested,sensitivity,categories,showAs,isReminderOn,reminderMinutesBeforeStart,\
          isOnlineMeeting,onlineMeeting,onlineMeetingUrl,hasAttachments,hideAttendees,webLink"
     };
 }

@@ -190,6 +190,9 @@ pub struct WireEvent {
     pub response_status: Option<ResponseStatus>,
     pub response_requested: Option<bool>,
     pub sensitivity: Option<String>,
+    /// Only read: by a person's choice, some are not synced.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
     pub show_as: Option<String>,
     pub is_reminder_on: Option<bool>,
     pub reminder_minutes_before_start: Option<i32>,

@@ -6,6 +6,7 @@
 //! edits become one write.
 
 mod answers;
+pub mod choices;
 pub mod closed;
 pub mod endings;
 mod guests;
@@ -80,12 +81,7 @@ const KEEPS_GUESTS: &str = "the guests were changed in Odoo, but Outlook names o
 /// # Errors
 /// When what is stored cannot be read.
 pub fn replan(dossier: &mut Dossier, people: &People) -> anyhow::Result<Effects> {
-    let mut task = Task {
-        dossier,
-        people,
-        effects: Effects::default(),
-        refused: Vec::new(),
-    };
+    let mut task = Task::new(dossier, people);
     let before = task.dossier.meeting.set_aside.clone();
     if task.clear_the_air() {
         task.decide()?;
@@ -103,12 +99,7 @@ pub fn replan(dossier: &mut Dossier, people: &People) -> anyhow::Result<Effects>
 /// # Errors
 /// When what is stored cannot be read.
 pub fn tell_who_mails(dossier: &mut Dossier, people: &People) -> anyhow::Result<Effects> {
-    let mut task = Task {
-        dossier,
-        people,
-        effects: Effects::default(),
-        refused: Vec::new(),
-    };
+    let mut task = Task::new(dossier, people);
     task.tell_who_mails()?;
     Ok(task.effects)
 }
@@ -153,6 +144,20 @@ struct Task<'a> {
     effects: Effects,
     /// Responses that were set in Odoo by people who may not, in words.
     refused: Vec<String>,
+    /// Whether Outlook gets a meeting without its guests, so that Odoo invites them.
+    hides_guests: bool,
+}
+
+impl<'a> Task<'a> {
+    fn new(dossier: &'a mut Dossier, people: &'a People) -> Self {
+        Self {
+            dossier,
+            people,
+            effects: Effects::default(),
+            refused: Vec::new(),
+            hides_guests: false,
+        }
+    }
 }
 
 impl Task<'_> {

@@ -82,6 +82,11 @@ impl Task<'_> {
             // Somebody responded in Odoo while Outlook reset the response. The response in Odoo
             // counts.
             let answered_anew = in_outlook == Answer::NeedsAction && agreed.is_some_and(|a| a != in_odoo);
+            // By choice, nothing of this person's goes to Outlook.
+            let is_told = self
+                .people
+                .choices(account)
+                .is_none_or(|choices| choices.direction.to_outlook());
             let is_read = account.is_read();
             // The organizer's mailbox only brings what the guest's own has said before. What Odoo says
             // is newer.
@@ -111,7 +116,11 @@ impl Task<'_> {
                     && (snapshot.is_answered_in_odoo(account.odoo_user_id) || guests_were_edited && is_read);
                 // A mailbox that is not read now may have been asked again since.
                 let is_news = agreed != Some(in_odoo);
-                if !copy.gone && is_news && (organizers.get(address) != Some(&in_odoo) || is_said_again) {
+                if !copy.gone
+                    && is_news
+                    && is_told
+                    && (organizers.get(address) != Some(&in_odoo) || is_said_again)
+                {
                     let write = response(account, copy, address, in_odoo)?;
                     self.dossier.writes.push(write);
                     self.effects.wake_accounts.insert(account.id);
@@ -264,7 +273,7 @@ fn forget_answers(copies: &mut [Copy], of: usize) {
 }
 
 /// Returns the response in a guest's own mailbox. Deleting an invitation declines it.
-fn answer_of(copy: &Copy) -> Answer {
+pub(super) fn answer_of(copy: &Copy) -> Answer {
     if copy.gone {
         Answer::Declined
     } else {

@@ -17,7 +17,13 @@ use crate::store::reason::Reason;
 
 impl Task<'_> {
     /// Decides whether a meeting that only Odoo has may be made in Outlook, and with which guests.
-    pub(super) fn may_create(&mut self, record: &Record, event: &Event) -> anyhow::Result<Permit> {
+    /// `kept` says why a person's choices keep it out.
+    pub(super) fn may_create(
+        &mut self,
+        record: &Record,
+        event: &Event,
+        kept: Option<Reason>,
+    ) -> anyhow::Result<Permit> {
         let organizer = record.template().ok().and_then(|master| master.organizer);
         let Some(account) = organizer.and_then(|organizer| self.people.account_of_user(organizer.user_id))
         else {
@@ -30,7 +36,7 @@ impl Task<'_> {
         if account.ignore_before.is_some_and(|before| made < before) {
             return Ok(Permit::No);
         }
-        if let Some(reason) = closed::why_closed(record, event, self.people) {
+        if let Some(reason) = closed::why_closed(record, event, self.people).or(kept) {
             // The choice is asked for when the rule lets it through again.
             if self.dossier.meeting.guests() == Guests::Waiting && !self.dossier.meeting.revived {
                 self.dossier.meeting.set_guests(Guests::AsSaved);
@@ -153,7 +159,7 @@ impl Task<'_> {
         let never_told = self.dossier.copies.is_empty()
             && meeting.base_odoo.is_none()
             && !meeting.guests().stays_in_odoo()
-            && meeting.set_aside.is_some();
+            && (meeting.set_aside.is_some() || self.hides_guests);
         let invite = mailer == Mailer::Odoo && never_told && !is_over(&event, self.people.now);
         let change = OdooChange::Mailer {
             place: Place::of(&record),

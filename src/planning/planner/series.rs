@@ -10,11 +10,13 @@ use std::collections::BTreeSet;
 use chrono::{NaiveDate, TimeDelta};
 use serde_json::{Map, Value, json};
 
+use super::choices::Whole;
 use super::organizer::Organizer;
 use super::{
     LARGEST_BODY, Permit, Task, UNCONNECTED, about_pictures, aliases_of, all_groups, answers, closed,
     decisions, in_words, list_groups, renamed, unlisted, what_stays,
 };
+use crate::calendar::choices::Kept;
 use crate::calendar::document::Document;
 use crate::calendar::document::Override;
 use crate::calendar::document::changes::{Changes, changes};
@@ -25,7 +27,7 @@ use crate::calendar::document::plan::{
 use crate::calendar::event::{Aliases, Event};
 use crate::calendar::field::{Group, Side};
 use crate::calendar::invitations::{Guests, Withheld, everybody};
-use crate::calendar::merge::{Base, Conflict, EditTimes, Told};
+use crate::calendar::merge::{Base, Conflict, EditTimes, Policy, Told};
 use crate::calendar::plan::{Mail, Rights};
 use crate::calendar::recurrence::NoFaithfulForm;
 use crate::calendar::words;
@@ -70,6 +72,8 @@ struct Sides<'a> {
     aliases: &'a Aliases,
     /// Why nothing is written to Outlook, if the mailbox is not the reason.
     closed: Option<&'a Reason>,
+    /// Why Odoo gets nothing, by choice.
+    kept_from_odoo: Option<&'a Kept>,
 }
 
 /// A write to Outlook.
@@ -150,19 +154,24 @@ impl Task<'_> {
             self.set_aside(&reason, Level::Warning);
             return Ok(());
         }
-        let chosen = self.choose_copy().map(|(copy, rights)| (copy.clone(), rights));
+        let mut chosen = self.choose_copy().map(|(copy, rights)| (copy.clone(), rights));
         let base = self.dossier.meeting.base()?;
+        if let Some((copy, Rights::ReadOnly)) = &chosen
+            && let Some(other) = self.another_guest_wants(copy, odoo.as_ref(), base.as_ref())?
+        {
+            chosen = Some((other, Rights::ReadOnly));
+        }
         let aliases = aliases_of(record, base.as_ref(), self.people);
         let base = base.map(|base| Base {
             odoo: renamed_series(base.odoo, &aliases),
             outlook: renamed_series(base.outlook, &aliases),
         });
-        let odoo = match &base {
+        let mut odoo = match &base {
             Some(base) => odoo.map(|odoo| odoo.keeping_master_of(&base.odoo)),
             None => odoo,
         };
         let unlisted = self.unlisted(base.as_ref().map(|base| &base.outlook.master.attendees))?;
-        let outlook = match &chosen {
+        let mut outlook = match &chosen {
             Some((copy, _)) => {
                 let mut document = renamed_document(copy.document()?, &aliases);
                 unlisted::add(&unlisted, &mut document);
@@ -176,6 +185,34 @@ impl Task<'_> {
             return Ok(());
         }
         let rights = chosen.as_ref().map_or(Rights::Write, |(_, rights)| *rights);
+        let owner = match &chosen {
+            Some((copy, _)) => self.people.account(copy.account_id),
+            None => snapshot.as_ref().and_then(|master| self.people.organizer(master)),
+        };
+        let whole = Whole {
+            base: base.as_ref(),
+            odoo: odoo.as_ref(),
+            outlook: outlook.as_ref(),
+        };
+        let copy = chosen.as_ref().map(|(copy, rights)| (copy, *rights));
+        let choice = self.chosen(owner, copy, whole)?;
+        let (mut kept_from_odoo, mut kept_from_outlook) = (None, None);
+        if let Some(choice) = &choice {
+            // What only Odoo has is set aside below, if it would be made in Outlook at all.
+            if let Some(kept) = choice.passage.why_closed().filter(|_| chosen.is_some()) {
+                let copy = chosen.as_ref().map(|(copy, _)| copy);
+                self.keep_out(kept, odoo.as_ref(), copy);
+                return Ok(());
+            }
+            if choice.passage.is_masked && odoo.as_ref().is_some_and(|odoo| everybody(odoo).next().is_some())
+            {
+                self.hides_guests = true;
+                self.dossier.meeting.set_guests(Guests::Withheld);
+            }
+            choice.hide(&mut odoo, &mut outlook);
+            kept_from_odoo = choice.passage.to_odoo.clone().err();
+            kept_from_outlook = choice.passage.to_outlook.clone().err().map(Reason::NotChosen);
+        }
         let unread = self
             .organizer_unread(rights, outlook.as_ref().map(|outlook| &outlook.master))
             .cloned();
@@ -187,7 +224,9 @@ impl Task<'_> {
             .as_ref()
             .map(|odoo| in_one(odoo, self.people.now.date_naive()));
         let permit = match (&in_one, record) {
-            (Some(event), Some(record)) if chosen.is_none() => self.may_create(record, event)?,
+            (Some(event), Some(record)) if chosen.is_none() => {
+                self.may_create(record, event, kept_from_outlook.clone())?
+            }
             _ => Permit::No,
         };
         if let Permit::SetAside(reason) = permit {
@@ -196,7 +235,8 @@ impl Task<'_> {
         }
         let closed = in_one
             .zip(record)
-            .and_then(|(event, record)| closed::why_closed(record, &event, self.people));
+            .and_then(|(event, record)| closed::why_closed(record, &event, self.people))
+            .or(kept_from_outlook);
         if let (Some(odoo), Some(outlook), Some(record)) = (&odoo, &outlook, record) {
             let others = everybody(odoo).any(|guest| !everybody(outlook).any(|known| known == guest));
             self.settle_guests(record, rights, others);
@@ -240,6 +280,7 @@ impl Task<'_> {
             is_series,
             aliases: &aliases,
             closed: closed.as_ref(),
+            kept_from_odoo: kept_from_odoo.as_ref(),
         };
         self.decide_between(&sides, rights, base.as_ref(), permit)
     }
@@ -286,11 +327,15 @@ impl Task<'_> {
                 None => rights,
             },
             create_in_outlook: permit == Permit::Yes,
-            create_in_odoo: account
-                .as_ref()
-                .is_some_and(|a| a.existing == BackfillState::Told && !a.resetting),
+            create_in_odoo: sides.kept_from_odoo.is_none()
+                && account
+                    .as_ref()
+                    .is_some_and(|a| a.existing == BackfillState::Told && !a.resetting),
             times: &times,
-            policy: self.people.policy(),
+            policy: match sides.kept_from_odoo {
+                Some(_) => Policy::Odoo,
+                None => self.people.policy(),
+            },
         });
         if plan.continues_from.is_some() {
             self.set_aside(&Reason::LaterPartRepeatsDifferently, Level::Warning);
@@ -315,6 +360,11 @@ impl Task<'_> {
         {
             sides.withheld.give_back(target);
             *told = changes(whole, target);
+        }
+        if let Some(kept) = sides.kept_from_odoo
+            && !self.keep_from_odoo(kept, &mut plan, odoo_state, outlook_state)
+        {
+            return Ok(());
         }
         self.carry_out(&plan, sides, account.as_ref())?;
         let nothing_ever = odoo_state == State::Missing && outlook_state == State::Missing;
@@ -345,6 +395,7 @@ impl Task<'_> {
         let is_its_organizers = sides.copy.is_some_and(|copy| copy.is_organizer && !copy.gone);
         if is_its_organizers
             && sides.closed.is_none()
+            && sides.kept_from_odoo.is_none()
             && let Some(change) = self.handed_over_apart(sides, account.odoo_user_id)
         {
             self.tell_odoo(&account, change, sides, &[])?;
@@ -386,6 +437,7 @@ impl Task<'_> {
             self.dossier.meeting.forget_savers();
         }
         if sides.closed.is_none()
+            && sides.kept_from_odoo.is_none()
             && plan.differing.is_empty()
             && let Some(change) = restored_apart(plan, sides, account.odoo_user_id)
         {
@@ -820,6 +872,7 @@ impl Task<'_> {
             is_series: there.is_some() || !lost.is_single(),
             aliases: &Aliases::default(),
             closed: None,
+            kept_from_odoo: None,
         };
         let step = match there {
             Some(_) => OdooStep::Apply {
