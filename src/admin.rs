@@ -1,5 +1,6 @@
 //! Pairing, settings, and what the add-on shows about a database.
 
+pub mod choices;
 pub mod journal;
 pub mod pairing;
 pub mod progress;

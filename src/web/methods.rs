@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
 
 use super::caller::shorten;
+use crate::admin::choices;
 use crate::admin::journal::{self, JournalRequest};
 use crate::admin::put_back;
 use crate::auth::accounts;
@@ -375,6 +376,30 @@ impl Methods {
                     put_back::put_back(&engine, &caller.database, request.meeting_id, &request.invited)
                         .await?;
                 engine.poke(caller.database.id, users);
+                true
+            }
+        );
+        method!(
+            module,
+            "outlook.bridge.choices.get",
+            |engine, caller, request: choices::GetRequest| {
+                let mut conn = engine.store.get().await?;
+                choices::get(&mut conn, &caller.database, request.user_id).await?
+            }
+        );
+        method!(
+            module,
+            "outlook.bridge.choices.preview",
+            |engine, caller, request: choices::ChoicesRequest| {
+                let mut conn = engine.store.get().await?;
+                choices::preview(&mut conn, &caller.database, &request).await?
+            }
+        );
+        method!(
+            module,
+            "outlook.bridge.choices.set",
+            |engine, caller, request: choices::ChoicesRequest| {
+                choices::set(&engine, &caller.database, &request).await?;
                 true
             }
         );
