@@ -14,6 +14,8 @@ mod architecture;
 mod attachments;
 mod backups;
 mod batches;
+mod choice_pairs;
+mod choices;
 mod circles;
 mod command_line;
 mod conflicts;
