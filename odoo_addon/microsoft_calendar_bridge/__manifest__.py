@@ -27,6 +27,7 @@
         "wizard/calendar_provider_config_views.xml",
         "wizard/microsoft_calendar_account_reset_views.xml",
         "wizard/outlook_bridge_check_views.xml",
+        "wizard/outlook_bridge_choices_views.xml",
         "wizard/outlook_bridge_preview_views.xml",
         "wizard/outlook_bridge_put_back_views.xml",
         "wizard/outlook_bridge_removals_views.xml",

@@ -421,6 +421,10 @@ class OutlookBridgeAccount(models.Model):
         self.ensure_one()
         return self.user_id.action_outlook_bridge_preview()
 
+    def action_choices(self):
+        self.ensure_one()
+        return self.env["outlook.bridge.choices"]._open(self.user_id)
+
     def action_journal(self):
         self.ensure_one()
         return self.user_id.action_outlook_bridge_journal()

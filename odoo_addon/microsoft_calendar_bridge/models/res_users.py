@@ -394,6 +394,10 @@ class ResUsers(models.Model):
         self._outlook_bridge_hurry()
         return notification(self.env._("%(count)s users are asked to connect within a minute.", count=len(asked)))
 
+    def action_outlook_bridge_choices(self):
+        self.ensure_one()
+        return self.env["outlook.bridge.choices"]._open(self)
+
     def action_outlook_bridge_journal(self):
         self.ensure_one()
         return self.env["outlook.bridge.journal"]._open(user=self)

@@ -5,6 +5,7 @@ from . import (
     test_access,
     test_apply,
     test_check,
+    test_choices,
     test_compat,
     test_controllers,
     test_departures,

@@ -30,7 +30,12 @@ KEY = "the-api-key-of-this-database"
 POKE_KEY = "the-poke-key"
 NEXT_KEY = "the-next-api-key-of-this-database"
 # Handlers whose method name several models have.
-HANDLERS = {("microsoft.calendar.account.reset", "preview"): "do_preview_reset"}
+HANDLERS = {
+    ("microsoft.calendar.account.reset", "preview"): "do_preview_reset",
+    ("outlook.bridge.choices", "get"): "do_get_choices",
+    ("outlook.bridge.choices", "preview"): "do_preview_choices",
+    ("outlook.bridge.choices", "set"): "do_set_choices",
+}
 # Methods with which models of the service are searched.
 LISTS = ("search", "search_read", "search_count", "read", "read_group")
 
@@ -123,6 +128,14 @@ class FakeService:
         # {model: what the service knows}, for models that are searched
         self.rows = {}
         self.removals = {}
+        # What each user has chosen to sync, the least for everybody, and the next preview.
+        self.chosen = {}
+        self.bound = {}
+        none = {"count": 0, "events": []}
+        self.previewed = {
+            **{"stays": none, "masked": none, "crosses": none},
+            **{"looked_at": 3, "more": False, "nothing_crosses": False},
+        }
         self.stock_links = []
         # of a conflict, the value that was not kept
         self.other_value = None
@@ -337,6 +350,23 @@ class FakeService:
         [row] = [row for row in self.rows["outlook.bridge.meeting"] if row["id"] == meeting_id]
         told = {"id": meeting_id, "title": row["title"], "time": "2026-11-22 10:00", "obstacle": None}
         return {**told, "record_is_new": True, "mailbox": "ann@contoso.test", "invited": self.invited}
+
+    def do_get_choices(self, user_id):
+        everything = {
+            **{"direction": "both", "private": "as_it_is", "busy_title": "Busy", "from": None},
+            **dict.fromkeys(("without_free", "only_accepted", "without_reminders"), False),
+            **{"without_categories": [], "without_titles": []},
+        }
+        bound = {**everything, **self.bound}
+        own = bound if user_id is None else {**everything, **self.chosen.get(user_id, {})}
+        return {"own": own, "bound": everything if user_id is None else bound, "effective": own}
+
+    def do_preview_choices(self, user_id, choices):
+        return self.previewed
+
+    def do_set_choices(self, user_id, choices):
+        self.chosen[user_id] = choices
+        return True
 
     def do_put_back(self, meeting_id, invited):
         if invited != self.invited:

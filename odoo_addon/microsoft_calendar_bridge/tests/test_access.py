@@ -40,6 +40,7 @@ METHODS = {
     "calendar.provider.config": dict.fromkeys(("create", "write"), "orm"),
     "microsoft.calendar.account.reset": {"reset_account": "admin"},
     "outlook.bridge.account": {
+        "action_choices": "own",
         "action_journal": "own",
         "action_log_in": "self",
         "action_review_events": "own",
@@ -47,6 +48,7 @@ METHODS = {
         **dict.fromkeys(("create", "write", "unlink"), "orm"),
     },
     "outlook.bridge.check": {"action_check_again": "admin"},
+    "outlook.bridge.choices": {"action_apply": "own", "action_preview": "own", "write": "orm"},
     "outlook.bridge.journal": {**ASKED, "action_take_other": "own"},
     "outlook.bridge.meeting": {**ASKED, "action_put_back": "own"},
     "outlook.bridge.put.back": {"action_put_back": "own"},
@@ -65,6 +67,7 @@ METHODS = {
     },
     "res.config.settings": {
         "action_outlook_bridge_check": "admin",
+        "action_outlook_bridge_choices": "admin",
         "action_outlook_bridge_grant": "admin",
         "action_outlook_bridge_journal": "admin",
         "action_outlook_bridge_removals": "admin",
@@ -77,6 +80,7 @@ METHODS = {
     "res.partner": dict.fromkeys(("write", "unlink"), "orm"),
     "res.users.settings": dict.fromkeys(("create", "write"), "orm"),
     "res.users": {
+        "action_outlook_bridge_choices": "own",
         "action_outlook_bridge_invite_to_connect": "admin",
         "action_outlook_bridge_journal": "own",
         "action_outlook_bridge_preview": "own",
@@ -310,6 +314,7 @@ class TestAccess(BridgeMixin, HttpCase):
         self.service.rows = {model: [{**dict.fromkeys(names, False), **his}] for model in ASKED_MODELS}
         put_back = self.env["outlook.bridge.put.back"].with_user(self.bob)
         put_back = put_back._open(self.env["outlook.bridge.meeting"].browse(9))["res_id"]
+        choices = self.env["outlook.bridge.choices"].with_user(self.bob)._open(self.bob)["res_id"]
         check = self.env["outlook.bridge.check"]._fill({"checks": [{"title": "Clock", "found": "It is late."}]})
         self.env.flush_all()
         self.service.calls.clear()
@@ -322,6 +327,7 @@ class TestAccess(BridgeMixin, HttpCase):
             "outlook.bridge.check": check.ids,
             "outlook.bridge.check.line": check.line_ids.ids,
             **dict.fromkeys(ASKED_MODELS, [9]),
+            "outlook.bridge.choices": [choices],
             "outlook.bridge.put.back": [put_back],
             "outlook.bridge.preview": preview.ids,
             "outlook.bridge.preview.line": preview.line_ids.ids,
@@ -459,8 +465,6 @@ class TestAccess(BridgeMixin, HttpCase):
                     if any(line[name] for line in told if not isinstance(line[name], bool)):
                         seen.add((user.login, model, name))
         self.env.invalidate_all()
-        after = {
-            model: {name: records[model].sudo()[name] for name in values} for model, values in before.items()
-        }
+        after = {model: {name: records[model].sudo()[name] for name in values} for model, values in before.items()}
         self.assertEqual(after, before)
         self.assertFalse(seen - OPEN_TO_READ)

@@ -8,6 +8,7 @@ from . import (
     microsoft_calendar_account_reset,
     outlook_bridge_check,
     outlook_bridge_check_line,
+    outlook_bridge_choices,
     outlook_bridge_event_line,
     outlook_bridge_preview,
     outlook_bridge_preview_held,
