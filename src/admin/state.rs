@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::auth::registrations;
+use crate::auth::{consent, registrations};
 use crate::engine::{self, health};
 use crate::guards::brake;
 use crate::mailbox::trouble;
@@ -66,6 +66,7 @@ async fn build(
         Some(user_id) => told::account(conn, database_id, user_id).await?,
         None => told::accounts(conn, database_id, telling.since).await?,
     };
+    let needs_consent = consent::is_needed(conn, database_id).await?;
     let resetting = accounts.iter().filter(|(account, _)| account.resetting);
     let resets = told::resets(conn, resetting.map(|(account, _)| account.id).collect()).await?;
     let mut states = Vec::new();
@@ -98,6 +99,8 @@ async fn build(
         sent_back: database.sent_back.unwrap_or_default(),
         created_from: database.created_from.map(OdooTime),
         problem: health::problem(&database),
+        needs_consent,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         signals: true,
         notify_problem: database.notify_problem,
         registrations: registrations::states(&registrations),

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::code::{Check, Code};
 use super::report::Finding;
 use super::{Known, limited};
+use crate::auth::consent;
 use crate::engine::Engine;
 use crate::outlook::login::trial::RedirectTrial;
 use crate::outlook::login::words::{is_about_consent, number};
@@ -26,7 +27,7 @@ const MOST_NAMED: usize = 10;
 
 /// Reads why Microsoft refused logins. A refusal counts until that user logs in, and one about
 /// consent only until anybody does.
-pub(super) async fn consent(known: &Known) -> Vec<Finding> {
+pub(super) async fn refused_logins(known: &Known) -> Vec<Finding> {
     let last_login = known
         .accounts
         .iter()
@@ -49,7 +50,7 @@ pub(super) async fn consent(known: &Known) -> Vec<Finding> {
         let line = format!("{who} on {} (AADSTS{})", refusal.at.format("%F"), refusal.number);
         if !is_of_consent {
             of_rules.push(line);
-        } else if last_login.is_none_or(|at| at < refusal.at) {
+        } else if consent::is_missing(refusal, last_login) {
             of_consent.push(line);
         }
     }

@@ -148,7 +148,7 @@ async fn check_known(
         vec![Finding::new(Code::Unpaired, words)]
     } else {
         all(vec![
-            Box::pin(app::consent(known)),
+            Box::pin(app::refused_logins(known)),
             Box::pin(limited(Check::App, LONGEST_CHECK, async {
                 Ok(app::registrations(engine, known).await)
             })),

@@ -493,6 +493,10 @@ pub struct State {
     pub created_from: Option<OdooTime>,
     /// Why nothing is exchanged with this database, in words for an administrator.
     pub problem: Option<String>,
+    /// Whether users cannot log in before an administrator of Microsoft 365 consents.
+    pub needs_consent: bool,
+    /// The version of the service.
+    pub version: String,
     /// Whether the service understands `signal`.
     pub signals: bool,
     /// Why Microsoft does not notify of changes, in Microsoft's words.

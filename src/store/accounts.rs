@@ -283,6 +283,19 @@ pub struct Identity<'a> {
     pub login: &'a str,
 }
 
+/// Returns when the last mailbox was connected among those that still have a login.
+pub async fn last_login(conn: &mut Connection, database_id: Uuid) -> QueryResult<Option<DateTime<Utc>>> {
+    dsl::accounts
+        .filter(
+            dsl::database_id
+                .eq(database_id)
+                .and(dsl::refresh_token.is_not_null()),
+        )
+        .select(diesel::dsl::max(dsl::connected_at))
+        .first(conn)
+        .await
+}
+
 /// Stores a consent: creates the account, or gives a known one its new tokens. `connected_at` is
 /// when syncing begins for a new account or one that was reset; another login of a connected
 /// account keeps the old time.

@@ -33,11 +33,15 @@ async fn refusals(service: &Service) -> Vec<(i32, i32)> {
         .collect()
 }
 
-pub(super) async fn account_of(service: &Service, odoo: &Odoo, user: i64) -> Option<Value> {
-    let state = odoo
-        .call(service, 1, "outlook.bridge", "status", json!({}))
+/// Returns what Odoo is told of its database.
+async fn status(service: &Service, odoo: &Odoo) -> Value {
+    odoo.call(service, 1, "outlook.bridge", "status", json!({}))
         .await
-        .expect("a state");
+        .expect("a state")
+}
+
+pub(super) async fn account_of(service: &Service, odoo: &Odoo, user: i64) -> Option<Value> {
+    let state = status(service, odoo).await;
     state["accounts"]
         .as_array()
         .expect("accounts")
@@ -340,6 +344,7 @@ async fn an_administrator_of_microsoft_365_allows_odoo_for_everybody() {
     let refused = odoo.redeem(&service, 7, &back).await.unwrap_err();
     assert!(words(&refused).contains("Grant for everybody"), "{refused}");
     assert_eq!(refusals(&service).await, [(7, 65004)]);
+    assert_eq!(status(&service, &odoo).await["needs_consent"], true);
 
     let kwargs = json!({"from_url": "/odoo/settings", "for_everybody": true});
     let ask = async || {
@@ -381,6 +386,7 @@ async fn an_administrator_of_microsoft_365_allows_odoo_for_everybody() {
         "nobody is connected by it"
     );
     assert_eq!(refusals(&service).await, [], "the reason is gone for everybody");
+    assert_eq!(status(&service, &odoo).await["needs_consent"], false);
     // Users are not asked for permission any more.
     let redeemed = odoo.log_in(&stack, &service, 7).await;
     assert!(redeemed.is_ok(), "{redeemed:?}");
@@ -413,6 +419,8 @@ async fn what_ends_a_login_is_told_in_words_that_say_who_can_help() {
         let account = account_of(&service, &odoo, 7).await.unwrap();
         assert!(account.to_string().contains(reason), "{number}: {account}");
         assert_eq!(refusals(&service).await, [(7, number)]);
+        let needs_consent = status(&service, &odoo).await["needs_consent"] == true;
+        assert_eq!(needs_consent, number == 65001, "{number}");
         stack
             .sim_call("PATCH", &person, json!({"token_error": null}))
             .await;

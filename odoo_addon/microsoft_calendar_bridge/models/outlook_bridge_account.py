@@ -21,8 +21,6 @@ TOLD = ("reason", "login", "last_sync", "connected_at", "removals", "waiting", "
 TIMES = ("last_sync", "connected_at")
 # What people are told of.
 TROUBLES = frozenset(("status", "reason", "removals", "waiting", "mails"))
-# The service's words for a login that an administrator of Microsoft 365 has to allow.
-CONSENT = "Grant for everybody"
 STATUSES = "microsoft_calendar_bridge.statuses"
 # How long nobody may notice that a user was archived by other means than Odoo's own.
 DEPARTURE_SECONDS = 600
@@ -72,10 +70,6 @@ class OutlookBridgeAccount(models.Model):
     )
     restarted_at = fields.Datetime(readonly=True, help="The user pressed the Outlook button and waits.")
 
-    needs_consent = fields.Boolean(
-        readonly=True,
-        help="Microsoft lets this user log in only once an administrator has allowed Odoo for everybody.",
-    )
     is_own = fields.Boolean(compute="_compute_is_own")
     is_invited = fields.Boolean(readonly=True, help="An administrator has asked the user to connect.")
     to_outlook = fields.Integer("Changes for Outlook", compute="_compute_owed", aggregator=None)
@@ -87,7 +81,6 @@ class OutlookBridgeAccount(models.Model):
 
     _told_user_unique = models.UniqueIndex("(told_user_id)")
     _untold_index = models.Index("(is_untold) WHERE is_untold")
-    _consent_index = models.Index("(needs_consent) WHERE needs_consent")
     _restarted_index = models.Index("(restarted_at) WHERE restarted_at IS NOT NULL")
 
     @api.depends("user_id")
@@ -130,9 +123,6 @@ class OutlookBridgeAccount(models.Model):
         self._forget_statuses()
         if vals.keys() & TROUBLES:
             vals = {**vals, "is_untold": True}
-        if vals.keys() & {"status", "reason"}:
-            reason = vals["reason"] if "reason" in vals else self[:1].reason
-            vals = {**vals, "needs_consent": CONSENT in (reason or "")}
         result = super().write(vals)
         if vals.keys() & {"status", "reason", "waiting", "mails"}:
             # an open calendar page shows the reason
@@ -396,18 +386,6 @@ class OutlookBridgeAccount(models.Model):
         """Whether the reason is an app registration, which only administrators can correct."""
         registrations = self.env["outlook.bridge.state"]._get()._said()["registrations"]
         return bool(self.reason) and self.reason in {one.get("problem") for one in registrations}
-
-    @api.model
-    def _note_refusal(self, user, words):
-        """Notes that Microsoft asks for an administrator's consent, if these words of the service say so."""
-        if CONSENT in words:
-            account = self._of(user).get(user.id) or self._make(user.id)
-            account.needs_consent = True
-
-    @api.model
-    def _note_consent(self):
-        """Notes that an administrator has allowed Odoo for everybody."""
-        self.sudo().search([("needs_consent", "=", True)]).needs_consent = False
 
     # ------------------------------------------------------------
     # Buttons

@@ -23,6 +23,8 @@ SILENT = {
     "told_back": 365,
     "told_ahead": 730,
     "registrations": (),
+    "needs_consent": False,
+    "version": None,
     "tag": None,
 }
 ROW = "microsoft_calendar_bridge.state"
@@ -122,7 +124,7 @@ class OutlookBridgeState(models.Model):
             return {}
         said = self._said()
         found = self._wrong_registrations(said["registrations"])
-        if self.env["outlook.bridge.account"].sudo().search_count([("needs_consent", "=", True)], limit=1):
+        if said["needs_consent"]:
             found["consent"] = Trouble(
                 self.env._("Outlook: allow Odoo for everybody at Microsoft"),
                 [
