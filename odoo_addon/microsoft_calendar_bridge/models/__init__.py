@@ -10,6 +10,7 @@ from . import (
     ir_cron,
     ir_ui_menu,
     microsoft_calendar_sync,
+    outlook_bridge_about_event,
     outlook_bridge_account,
     outlook_bridge_apply,
     outlook_bridge_asked,
