@@ -126,12 +126,12 @@ class Person:
         expect(self.page.locator(".o_web_client .o_main_navbar")).to_be_visible()
 
     def open_settings(self) -> Locator:
-        """Opens Settings > Calendar, and returns the box of Outlook's settings."""
+        """Opens Settings > Calendar, and returns all settings of the calendar."""
         # Without a fragment: with one, the browser would not load a page again that is already
         # open.
         self.page.goto(f"{self.stack.odoo.url}/odoo/settings")
         self.page.locator(".settings_tab .tab[data-key=calendar]").click()
-        box = self.page.locator("#sync_outlook_calendar_setting")
+        box = self.page.locator(".app_settings_block[data-key=calendar]")
         expect(box).to_be_visible()
         return box
 

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser
 from tools import walk
 from tools.stack import Stack, paths, postgres, secrets
 
+from . import axe
 from .site import Site
 
 BUILD = paths.PROJECT_ROOT / "build"
@@ -153,3 +154,18 @@ def at_browser(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Ca
         person.close()
     if not failed:
         assert not problems, f"scripts of the pages failed: {problems}"
+
+
+@pytest.fixture
+def look() -> Iterator[axe.Look]:
+    """Looks at pages: takes pictures, and lets the test fail at its end if axe found something."""
+    wrong: list[str] = []
+
+    def at(person: walk.Person, title: str, *parts: str, exclude: tuple[str, ...] = ()) -> None:
+        person.settles()
+        person.shot(title)
+        found = axe.findings(person, *(parts or axe.PARTS), exclude=exclude)
+        wrong.extend(f"{person.name}, {title}: {one}" for one in found)
+
+    yield at
+    assert not wrong, "\n".join(wrong)

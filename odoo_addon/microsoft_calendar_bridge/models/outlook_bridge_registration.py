@@ -56,6 +56,19 @@ class OutlookBridgeRegistration(models.AbstractModel):
         return days is not None and days <= WARN_DAYS
 
     @api.model
+    def _standing(self, said):
+        """Returns the worst that this state of the service says of any registration."""
+        registrations = said.get("registrations") or ()
+        left = [days for one in registrations if (days := self._days_left(one)) is not None]
+        if any(one.get("problem") for one in registrations):
+            return "refused"
+        if not said.get("configured"):
+            return "missing"
+        if left and min(left) < 0:
+            return "expired"
+        return "soon" if left and min(left) <= WARN_DAYS else "valid"
+
+    @api.model
     def _warning(self, registration):
         """Returns what an administrator should do about an app registration, or an empty text."""
         words = registration.get("problem")

@@ -6,7 +6,7 @@ from odoo.exceptions import UserError
 
 from .actions import RELOAD, notification
 from .outlook_bridge_account import TROUBLED
-from .outlook_bridge_client import QUICK
+from .outlook_bridge_client import QUICK, BridgeUnavailable
 from .outlook_bridge_site import LIMITS
 from .outlook_bridge_state import POLICIES
 from .outlook_bridge_told import PARAM_MAILS
@@ -29,6 +29,10 @@ TYPED_OF_COMPANY = {
     for name in ("own", "client_id", "client_secret", "tenant", "secret_expires_on")
 }
 SECRETS = ("outlook_bridge_code", "outlook_bridge_company_client_secret", "cal_microsoft_client_secret")
+# The badges with which the state is shown as a warning.
+WRONG = ("silent", "stopped", "refused", "expired")
+# How many accounts in need of attention are named; the page of the accounts has all.
+MOST_ACCOUNTS = 10
 # An empty field comes as False.
 EMPTY = {"boolean": False, "integer": 0}
 
@@ -39,6 +43,30 @@ class ResConfigSettings(models.TransientModel):
     outlook_bridge_url = fields.Char("Outlook Bridge Address")
     outlook_bridge_code = fields.Char("Outlook Bridge Pairing Code")
     outlook_bridge_paired = fields.Boolean(compute="_compute_outlook_bridge")
+    outlook_bridge_standing = fields.Selection(
+        [
+            ("unpaired", "Not paired"),
+            ("paired", "Paired"),
+            ("paused", "Paused"),
+            ("silent", "No answer"),
+            ("stopped", "Stopped"),
+        ],
+        compute="_compute_outlook_bridge",
+    )
+    outlook_bridge_app = fields.Selection(
+        [
+            ("missing", "App registration incomplete"),
+            ("valid", "App registration valid"),
+            ("soon", "Secret expires soon"),
+            ("expired", "Secret expired"),
+            ("refused", "App registration refused"),
+        ],
+        compute="_compute_outlook_bridge",
+    )
+    outlook_bridge_version = fields.Char(compute="_compute_outlook_bridge")
+    outlook_bridge_is_outdated = fields.Boolean(compute="_compute_outlook_bridge")
+    outlook_bridge_is_wrong = fields.Boolean(compute="_compute_outlook_bridge")
+    outlook_bridge_needs_consent = fields.Boolean(compute="_compute_outlook_bridge")
     outlook_bridge_status = fields.Text(compute="_compute_outlook_bridge")
     outlook_bridge_waiting = fields.Integer(
         compute="_compute_outlook_bridge", help="How many users' removals wait for an administrator's answer."
@@ -141,39 +169,59 @@ class ResConfigSettings(models.TransientModel):
     @api.depends_context("uid")
     def _compute_outlook_bridge(self):
         paired = self.env["outlook.bridge.client"]._is_paired()
-        status, waiting = self._outlook_bridge_describe()
+        status, standing, known = self._outlook_bridge_describe()
+        app = paired and self.env["outlook.bridge.registration"]._standing(known)
+        outdated = self.env["outlook.bridge.state"]._get().failure == "outdated"
+        version = known.get("version") and self._outlook_bridge_describe_version(known["version"], outdated)
+        waiting = sum(bool(account.get("removals")) for account in known.get("accounts") or [])
         base_url = self.env["ir.config_parameter"].sudo().get_param("web.base.url") or ""
         for settings in self:
             settings.outlook_bridge_paired = paired
             settings.outlook_bridge_status = status
             settings.outlook_bridge_waiting = waiting
+            settings.outlook_bridge_standing = standing
+            settings.outlook_bridge_app = app
+            settings.outlook_bridge_version = version
+            settings.outlook_bridge_is_outdated = outdated
+            settings.outlook_bridge_is_wrong = outdated or standing in WRONG or app in WRONG
+            settings.outlook_bridge_needs_consent = bool(known.get("needs_consent"))
             settings.outlook_bridge_redirect_uri = base_url.rstrip("/") + "/microsoft_account/authentication"
+
+    @api.model
+    def _outlook_bridge_describe_version(self, version, outdated):
+        if outdated:
+            return self.env._("Service %(version)s: upgrade needed", version=version)
+        return self.env._("Service %(version)s", version=version)
 
     @api.model
     def _outlook_bridge_describe(self):
         """Describes whether the bridge answers, knows this database and needs a person. Also returns
-        how many users' removals wait for a decision."""
+        the state as a badge, and what is known in the service's own format."""
         client = self.env["outlook.bridge.client"]
         if not client._is_paired():
             return self.env._(
                 "Not paired: Odoo's own synchronization is in charge. To pair, run “outlook-bridge enroll” where the "
                 "bridge runs, enter its address and the code here, and save."
-            ) + self._outlook_bridge_describe_parted(), 0
+            ) + self._outlook_bridge_describe_parted(), "unpaired", {}
         url = client._get_url()
         known = self._outlook_bridge_known()
+        standing = "paired"
         if client._recently_down():
+            standing = "silent"
             lines = [self.env._("Paired, but the bridge does not answer at %(url)s.", url=url)]
         else:
             try:
                 known = client._call("outlook.bridge", "status", timeout=QUICK)
                 lines = [self.env._("Paired. The bridge answers at %(url)s.", url=url)]
             except UserError as error:
+                standing = "silent" if isinstance(error, BridgeUnavailable) else "stopped"
                 lines = [str(error.args[0])]
         if under_way := self.env["outlook.bridge.work"]._describe():
             lines.append(under_way)
         if known.get("last_contact"):
             lines.append(self.env._("It last answered at %(time)s UTC.", time=known["last_contact"]))
         if known.get("quarantined"):
+            standing = "stopped"
             lines.append(self.env._("Stopped to protect your calendars: %(reason)s", reason=known["quarantined"]))
         if not known.get("configured"):
             lines.append(self.env._("The Client ID or the Client Secret is missing."))
@@ -182,8 +230,10 @@ class ResConfigSettings(models.TransientModel):
                 lines.append(registration["problem"])
         state = self.env["outlook.bridge.state"]._get()
         if problem := known.get("problem"):
+            standing = "stopped"
             lines.append(problem)
         elif state.last_error and state.last_error not in lines:
+            standing = "stopped"
             lines.append(self.env._("Nothing is exchanged: %(problem)s", problem=state.last_error))
         if problem := known.get("notify_problem"):
             lines.append(
@@ -205,10 +255,10 @@ class ResConfigSettings(models.TransientModel):
         if problem := state.rule_problem:
             lines.append(problem)
         if known.get("paused"):
+            standing = "paused" if standing == "paired" else standing
             lines.append(self.env._("Synchronization is paused."))
-        accounts = known.get("accounts") or []
-        waiting = sum(bool(account.get("removals")) for account in accounts)
-        return "\n".join(lines + self._outlook_bridge_describe_accounts(accounts)), waiting
+        lines += self._outlook_bridge_describe_accounts(known.get("accounts") or [], lines)
+        return "\n".join(lines), standing, known
 
     @api.model
     def _outlook_bridge_describe_parted(self):
@@ -231,7 +281,8 @@ class ResConfigSettings(models.TransientModel):
         }
 
     @api.model
-    def _outlook_bridge_describe_accounts(self, accounts):
+    def _outlook_bridge_describe_accounts(self, accounts, known):
+        """``known`` are sentences that are shown already, such as what is wrong for everybody."""
         statuses = [account["status"] for account in accounts]
         lines = [
             self.env._(
@@ -241,10 +292,17 @@ class ResConfigSettings(models.TransientModel):
                 attention=statuses.count("attention") + statuses.count("need_auth"),
             )
         ]
-        for account in accounts:
-            if account["status"] in TROUBLED and account.get("reason"):
-                user = self.env["res.users"].sudo().browse(account["user_id"]).exists()
-                lines.append(f"{user.name or account['user_id']}: {account['reason']}")
+        troubled = [
+            account
+            for account in accounts
+            if account["status"] in TROUBLED and account.get("reason") and account["reason"] not in known
+        ]
+        for account in troubled[:MOST_ACCOUNTS]:
+            user = self.env["res.users"].sudo().browse(account["user_id"]).exists()
+            lines.append(f"{user.name or account['user_id']}: {account['reason']}")
+        if len(troubled) > MOST_ACCOUNTS:
+            count = len(troubled) - MOST_ACCOUNTS
+            lines.append(self.env._("And %(count)s more: see Accounts.", count=count))
         return lines
 
     # ------------------------------------------------------------

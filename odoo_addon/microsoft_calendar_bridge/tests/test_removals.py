@@ -191,4 +191,4 @@ class TestRemovals(BridgeCase):
         view = self.env.ref("base.res_config_settings_view_form")
         arch = etree.fromstring(self.settings().get_view(view.id)["arch"])
         [button] = arch.xpath("//button[@name='action_outlook_bridge_removals']")
-        self.assertEqual(button.getparent().get("invisible"), "not outlook_bridge_waiting")
+        self.assertEqual(button.get("invisible"), "not outlook_bridge_waiting")

@@ -1,8 +1,11 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from datetime import timedelta
+
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import Form, tagged
+from odoo.tests import Form, new_test_user, tagged
 
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import BridgeUnavailable
 
@@ -97,6 +100,69 @@ class TestSettings(BridgeCase):
         self.service.state["policy"] = "neither"
         self.pair()
         self.assertEqual(self.shown(), ("latest", 20, 20, 25))
+
+    def badges(self):
+        settings = self.env["res.config.settings"].with_user(self.admin).create({})
+        return settings.outlook_bridge_standing, settings.outlook_bridge_app, settings.outlook_bridge_is_wrong
+
+    def test_the_badge_of_the_connection(self):
+        self.assertEqual(self.badges(), ("unpaired", False, False))
+        self.pair(self.ann)
+        self.assertEqual(self.badges(), ("paired", "valid", False))
+        self.service.state["paused"] = True
+        self.assertEqual(self.badges(), ("paused", "valid", False))
+        self.service.state["quarantined"] = "This database was copied."
+        self.assertEqual(self.badges(), ("stopped", "valid", True))
+        self.service.state.update(quarantined=None, paused=False, problem="Nothing is exchanged since noon.")
+        self.assertEqual(self.badges(), ("stopped", "valid", True))
+        self.service.state["problem"] = None
+        self.service.down = True
+        self.assertEqual(self.badges(), ("silent", "valid", True))
+
+    def test_the_badge_of_the_app_registration(self):
+        self.pair()
+        [registration] = self.service.state["registrations"]
+        today = fields.Date.today()
+        for values, badge, is_wrong in (
+            ({"secret_expires_on": fields.Date.to_string(today + timedelta(days=90))}, "valid", False),
+            ({"secret_expires_on": fields.Date.to_string(today + timedelta(days=9))}, "soon", False),
+            ({"secret_expires_on": fields.Date.to_string(today - timedelta(days=1))}, "expired", True),
+            ({"problem": "Microsoft refuses the Client Secret."}, "refused", True),
+        ):
+            registration.update(values)
+            self.assertEqual(self.badges(), ("paired", badge, is_wrong))
+        registration.update(problem=None)
+        self.service.state["configured"] = False
+        self.assertEqual(self.badges(), ("paired", "missing", False))
+
+    def test_what_the_service_says_of_itself(self):
+        self.pair()
+        settings = self.env["res.config.settings"].with_user(self.admin)
+        shown = settings.create({})
+        self.assertFalse(shown.outlook_bridge_version or shown.outlook_bridge_needs_consent, "an older service")
+        self.service.state.update(version="0.1.0", needs_consent=True)
+        shown = settings.create({})
+        self.assertEqual(shown.outlook_bridge_version, "Service 0.1.0")
+        self.assertTrue(shown.outlook_bridge_needs_consent)
+
+    def test_a_reason_of_many_is_said_once(self):
+        refused = "Microsoft refuses the Client Secret."
+        self.service.state["registrations"][0]["problem"] = refused
+        self.pair(self.ann, self.bob)
+        for user in (self.ann, self.bob):
+            self.service.set_account(user, "attention", reason=refused)
+        status = self.env["res.config.settings"].with_user(self.admin).create({}).outlook_bridge_status
+        self.assertEqual(status.count(refused), 1)
+        self.assertIn("2 in need of attention", status)
+
+    def test_some_of_many_accounts_are_named(self):
+        self.pair()
+        for number in range(12):
+            user = new_test_user(self.env, f"bridge_many_{number}", groups="base.group_user")
+            self.service.set_account(user, "attention", reason=f"Reason {number}.")
+        status = self.env["res.config.settings"].with_user(self.admin).create({}).outlook_bridge_status
+        self.assertEqual(status.count("Reason"), 10)
+        self.assertIn("And 2 more", status)
 
     def test_only_admins(self):
         self.pair()
