@@ -113,7 +113,7 @@ def walk(stack: Stack) -> None:
             expect(ann.page.locator(".o_data_row").first).to_be_visible()
             shoot(ann, page.lower())
         admin = Person(chromium, stack, paths.PROJECT_ROOT / "build/screenshots/pictures", "admin")
-        admin.page.set_viewport_size({"width": 1200, "height": 1700})
+        admin.page.set_viewport_size({"width": 1200, "height": 2100})
         admin.log_in(*ADMIN)
         shoot(admin, "settings", admin.open_settings())
 
