@@ -353,6 +353,9 @@ class ResConfigSettings(models.TransientModel):
     def action_outlook_bridge_journal(self):
         return self.env["outlook.bridge.journal"]._open()
 
+    def action_outlook_bridge_choices(self):
+        return self.env["outlook.bridge.choices"]._open(self.env["res.users"])
+
     def action_outlook_bridge_check(self):
         return self.env["outlook.bridge.check"]._open()
 

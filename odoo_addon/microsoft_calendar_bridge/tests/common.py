@@ -133,8 +133,8 @@ class FakeService:
         self.bound = {}
         none = {"count": 0, "events": []}
         self.previewed = {
-            **{"stays": none, "masked": none, "crosses": none},
-            **{"looked_at": 3, "more": False, "nothing_crosses": False},
+            "stays": none, "masked": none, "crosses": none,
+            "looked_at": 3, "more": False, "nothing_crosses": False,
         }
         self.stock_links = []
         # of a conflict, the value that was not kept
@@ -353,9 +353,9 @@ class FakeService:
 
     def do_get_choices(self, user_id):
         everything = {
-            **{"direction": "both", "private": "as_it_is", "busy_title": "Busy", "from": None},
+            "direction": "both", "private": "as_it_is", "busy_title": "Busy", "from": None,
             **dict.fromkeys(("without_free", "only_accepted", "without_reminders"), False),
-            **{"without_categories": [], "without_titles": []},
+            "without_categories": [], "without_titles": [],
         }
         bound = {**everything, **self.bound}
         own = bound if user_id is None else {**everything, **self.chosen.get(user_id, {})}
