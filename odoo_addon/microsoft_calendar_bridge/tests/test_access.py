@@ -13,6 +13,7 @@ from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_own import is_own
+from odoo.addons.microsoft_calendar_bridge.wizard.outlook_bridge_choices import CHOICES
 
 from .common import LISTS, BridgeMixin
 
@@ -111,6 +112,7 @@ WHO = {
 WRITABLE = {
     "calendar.event": {"outlook_bridge_online_meeting": "orm"},
     "microsoft.calendar.account.reset": {"outlook_bridge_mails": "admin"},
+    "outlook.bridge.choices": dict.fromkeys(CHOICES, "own"),
     "outlook.bridge.preview": {"choice": "own", "guests": "own"},
     "res.users": {"outlook_bridge_online_meeting": "own"},
 }
@@ -215,7 +217,7 @@ class TestAccess(BridgeMixin, HttpCase):
         model = self.registry[name]
         if model._abstract or not (field.store or field.inverse) or is_own(field.name):
             return
-        if name == "outlook.bridge.preview":
+        if name in ("outlook.bridge.preview", "outlook.bridge.choices"):
             return
         granted = (
             self.env["ir.model.access"]

@@ -11,6 +11,7 @@ from ..models.actions import CLOSE, form, notification
 PLAIN = ("direction", "private", "without_free", "only_accepted", "without_reminders")
 # Lists of words, of which a person writes one on each line.
 LISTS = ("without_categories", "without_titles")
+CHOICES = frozenset((*PLAIN, *LISTS, "from_date"))
 
 
 class OutlookBridgeChoices(models.TransientModel):
@@ -56,6 +57,12 @@ class OutlookBridgeChoices(models.TransientModel):
     stays = fields.Text("No longer synced", compute="_compute_preview")
     masked = fields.Text("Only their time from now on", compute="_compute_preview")
     crosses = fields.Text("Synced from now on", compute="_compute_preview")
+
+    def write(self, vals):
+        """Only the choices can be changed: whose they are is fixed, and a preview is the service's."""
+        if not self.env.su:
+            vals = {name: value for name, value in vals.items() if name in CHOICES}
+        return super().write(vals)
 
     # ------------------------------------------------------------
     # Opening
