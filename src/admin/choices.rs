@@ -92,7 +92,7 @@ pub struct Changed {
 /// Returns the choices of a person, or those for everybody.
 ///
 /// # Errors
-/// `UserError` if the person has no account.
+/// `MissingError` if the person has no account.
 pub async fn get(
     conn: &mut Connection,
     database: &Database,
@@ -119,7 +119,7 @@ pub async fn get(
 /// not among them.
 ///
 /// # Errors
-/// `UserError` for choices that are not valid, or if the person has no account.
+/// `UserError` for choices that are not valid, `MissingError` if the person has no account.
 pub async fn preview(
     conn: &mut Connection,
     database: &Database,
@@ -212,7 +212,7 @@ impl Named {
 /// Stores choices, and lets the mailboxes be compared again. Nothing is deleted because of it.
 ///
 /// # Errors
-/// `UserError` for choices that are not valid, or if the person has no account.
+/// `UserError` for choices that are not valid, `MissingError` if the person has no account.
 pub async fn set(engine: &Engine, database: &Database, request: &ChoicesRequest) -> Result<(), OdooError> {
     request.choices.check().map_err(OdooError::User)?;
     let mut conn = engine.store.get().await?;

@@ -196,6 +196,19 @@ fn all_methods() -> Vec<(&'static str, &'static str, Value, About)> {
             json!({"meeting_id": 1, "invited": []}),
             About::Row,
         ),
+        ("outlook.bridge.choices", "get", user.clone(), MISSING),
+        (
+            "outlook.bridge.choices",
+            "preview",
+            json!({"user_id": 7, "choices": {}}),
+            MISSING,
+        ),
+        (
+            "outlook.bridge.choices",
+            "set",
+            json!({"user_id": 7, "choices": {}}),
+            MISSING,
+        ),
         (
             "outlook.bridge.trouble",
             "retry",
