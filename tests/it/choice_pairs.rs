@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use serde_json::{Map, Value, json};
 
-use super::stack::{ANN, BEN, id_of};
+use super::stack::{ANN, BEN};
 use super::world::{CARLA, World, day, odoo_time, world};
 
 const USERS: [(i64, &str); 3] = [(7, ANN), (8, BEN), (9, CARLA)];

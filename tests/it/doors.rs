@@ -165,7 +165,7 @@ fn all_methods() -> Vec<(&'static str, &'static str, Value, About)> {
             json!({"user_id": 7, "send": true}),
             MISSING,
         ),
-        (wizard, "preview", user, MISSING),
+        (wizard, "preview", user.clone(), MISSING),
         (
             wizard,
             "reset_account",

@@ -231,6 +231,7 @@ mod tests {
 
     use super::*;
     use crate::store::accounts::SyncState;
+    use crate::store::choices::StoredChoices;
 
     fn person(id: i64, user: i32, login: &str) -> Person {
         Person {
@@ -248,6 +249,7 @@ mod tests {
             ignore_before: None,
             window_start: None,
             window_end: None,
+            choices: StoredChoices::default(),
             mailbox: Mailbox::of_login(login),
         }
     }
