@@ -73,7 +73,7 @@ test-odoo: setup ## Only the add-on's tests and Odoo's own Outlook tests, in Odo
 	@$(PYTHON) -m tools.check --only odoo
 
 .PHONY: test-clients
-test-clients: setup ## Only the simulator's tests with Microsoft's SDK and other clients
+test-clients: setup ## Only the tests with Microsoft's SDK and other people's clients
 	@$(PYTHON) -m tools.check --only clients
 
 .PHONY: test-e2e

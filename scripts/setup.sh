@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the build, the demo and the tests need and the machine lacks: Debian packages, Odoo,
 # a Python venv. Safe to run again, and quick when nothing is missing. --clients also installs the
-# clients of Microsoft 365 for tests/clients (half a gigabyte). --long also installs what `make
+# clients of Microsoft 365 and of Odoo for tests/clients (half a gigabyte). --long also installs what `make
 # test-long` needs. --no-rust does not require Rust.
 . "$(dirname "$0")/lib.sh"
 

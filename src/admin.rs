@@ -2,6 +2,7 @@
 
 pub mod choices;
 pub mod journal;
+pub mod keys;
 pub mod pairing;
 pub mod progress;
 pub mod put_back;
@@ -20,6 +21,7 @@ use crate::odoo::OdooError;
 use crate::odoo::time::OdooTime;
 use crate::store::Connection;
 use crate::store::accounts;
+use crate::store::api_keys;
 use crate::store::databases::{self, Database, Settings};
 use crate::store::journal::{Level, note, said_since};
 use crate::store::leases::{self, Urgency};
@@ -177,6 +179,7 @@ async fn part(conn: &mut Connection, database: &Database) -> anyhow::Result<()> 
     let reason = "Odoo was unpaired from the Outlook bridge: log in to Outlook to connect the account again.";
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         databases::unpair(conn, database.id, now()).await?;
+        api_keys::revoke_all(conn, database.id).await?;
         accounts::disconnect_all(conn, database.id, reason).await?;
         Ok(())
     })

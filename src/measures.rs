@@ -55,6 +55,7 @@ pub const CALLS: Measure = Measure {
             "ok",
             "odoo.exceptions.UserError",
             "odoo.exceptions.AccessDenied",
+            "odoo.exceptions.AccessError",
             "odoo.exceptions.MissingError",
             "werkzeug.exceptions.NotFound",
             "builtins.Exception",

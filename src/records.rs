@@ -31,6 +31,16 @@ pub struct Model {
     source: &'static str,
     /// The order if the caller names none.
     order: &'static str,
+    /// The fields that name the users whose row it is: one of them must be the reader.
+    readers: &'static [&'static str],
+}
+
+/// The rows that a caller sees.
+#[derive(Clone, Copy, Debug)]
+pub struct Within {
+    pub database: Uuid,
+    /// Only the rows of this user; `None` means all.
+    pub user: Option<i32>,
 }
 
 #[derive(Debug)]
@@ -169,13 +179,13 @@ impl Model {
     pub async fn search_read(
         &self,
         conn: &mut Connection,
-        database: Uuid,
+        within: Within,
         search: &Search,
     ) -> Result<Vec<Value>, OdooError> {
         let fields = self.fields(search.fields.as_deref())?;
-        let mut statement = Statement::new(database);
+        let mut statement = Statement::new(within.database);
         let limit = page(search.limit, search.offset)?;
-        let condition = statement.condition(self, &search.domain)?;
+        let condition = statement.wanted(self, within, &search.domain)?;
         let order = statement::order(self, search.order.as_deref().unwrap_or(self.order))?;
         statement.text = format!(
             "SELECT {} AS row FROM ({}) AS r WHERE {condition} ORDER BY {order} LIMIT {limit} OFFSET {}",
@@ -194,12 +204,12 @@ impl Model {
     pub async fn search(
         &self,
         conn: &mut Connection,
-        database: Uuid,
+        within: Within,
         search: Search,
     ) -> Result<Vec<Value>, OdooError> {
         let fields = Some(vec!["id".to_owned()]);
         let rows = self
-            .search_read(conn, database, &Search { fields, ..search })
+            .search_read(conn, within, &Search { fields, ..search })
             .await?;
         Ok(rows.into_iter().map(|mut row| row["id"].take()).collect())
     }
@@ -211,11 +221,11 @@ impl Model {
     pub async fn search_count(
         &self,
         conn: &mut Connection,
-        database: Uuid,
+        within: Within,
         search: &Search,
     ) -> Result<Value, OdooError> {
-        let mut statement = Statement::new(database);
-        let condition = statement.condition(self, &search.domain)?;
+        let mut statement = Statement::new(within.database);
+        let condition = statement.wanted(self, within, &search.domain)?;
         let limit = match search.limit {
             Some(limit) if limit < 0 => return Err(OdooError::user("A limit is not negative.")),
             Some(limit) => format!("LIMIT {limit}"),
@@ -237,7 +247,7 @@ impl Model {
     pub async fn read(
         &self,
         conn: &mut Connection,
-        database: Uuid,
+        within: Within,
         read: Read,
     ) -> Result<Vec<Value>, OdooError> {
         let search = Search {
@@ -251,7 +261,7 @@ impl Model {
             limit: None,
             order: Some("id".to_owned()),
         };
-        let found = self.search_read(conn, database, &search).await?;
+        let found = self.search_read(conn, within, &search).await?;
         let mut by_id: std::collections::BTreeMap<i64, Value> = found
             .into_iter()
             .filter_map(|row| Some((row["id"].as_i64()?, row)))
@@ -267,12 +277,12 @@ impl Model {
     pub async fn read_group(
         &self,
         conn: &mut Connection,
-        database: Uuid,
+        within: Within,
         request: &ReadGroup,
     ) -> Result<Vec<Value>, OdooError> {
         let limit = page(request.limit, request.offset)?;
-        let mut statement = Statement::new(database);
-        let condition = statement.condition(self, &request.domain)?;
+        let mut statement = Statement::new(within.database);
+        let condition = statement.wanted(self, within, &request.domain)?;
         let groups = statement.groups(self, request)?;
         let aggregates = statement::aggregates(self, &request.aggregates)?;
         let order = statement::group_order(request, &groups, &aggregates)?;

@@ -32,7 +32,7 @@ use crate::store::outbox::{self, OdooDebt, OutlookWrite, WriteKind};
 use crate::store::reason::Reason;
 use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
-use crate::store::{addresses, databases, mail_hours, meetings, resets};
+use crate::store::{addresses, api_keys, databases, mail_hours, meetings, resets};
 
 /// How many meetings are held in memory at once.
 const CHUNK: usize = 200;
@@ -479,6 +479,7 @@ pub async fn depart(
     departed: Departed,
 ) -> anyhow::Result<Effects> {
     let mut effects = Effects::default();
+    api_keys::revoke_of_user(conn, database.id, departed.user_id).await?;
     let Some(account) = accounts::of_user(conn, database.id, departed.user_id).await? else {
         return Ok(effects);
     };

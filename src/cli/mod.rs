@@ -1,5 +1,6 @@
 //! The commands of `outlook-bridge`.
 
+mod api_keys;
 mod backup;
 mod caller;
 mod commands;
@@ -201,6 +202,13 @@ enum Command {
         /// The name or UUID of the database.
         database: String,
     },
+    /// Make, list and revoke keys for other programs, which call the service as they call Odoo.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  sudo outlook-bridge keys create --name reports --read-only --days 365\n  sudo outlook-bridge keys create \
+                      --user 7 --name laptop\n  sudo outlook-bridge keys list\n  sudo outlook-bridge keys revoke 1"
+    )]
+    Keys(api_keys::Keys),
     /// Print the events of a database that the service has deleted from Outlook or from Odoo, with all their content. One JSON
     /// document per line, the latest first.
     Deleted {
@@ -405,6 +413,7 @@ impl Command {
                 database, user, json, ..
             } => mailboxes::preview_reset(config, opened, database.as_deref(), user, json).await,
             Self::Revoke { database } => keys::revoke(opened, &database).await,
+            Self::Keys(command) => api_keys::run(opened, &command).await,
             Self::Deleted { database, user } => records::deleted(opened, &database, user).await,
             Self::Export { database, user } => records::export(opened, &database, user).await,
             Self::Forget { database, user } => records::forget(opened, &database, user).await,

@@ -12,6 +12,12 @@ pub enum OdooError {
     /// A wrong key, code, or database.
     #[error("{0}")]
     AccessDenied(String),
+    /// A valid key that does not open this.
+    #[error("{0}")]
+    Access(String),
+    /// A session that has ended, or that never was.
+    #[error("Session expired")]
+    SessionExpired,
     /// A record or user that does not exist.
     #[error("{0}")]
     Missing(String),
@@ -34,6 +40,8 @@ impl OdooError {
         match self {
             Self::User(_) => "odoo.exceptions.UserError",
             Self::AccessDenied(_) => "odoo.exceptions.AccessDenied",
+            Self::Access(_) => "odoo.exceptions.AccessError",
+            Self::SessionExpired => "odoo.http.SessionExpiredException",
             Self::Missing(_) => "odoo.exceptions.MissingError",
             Self::NotFound(_) => "werkzeug.exceptions.NotFound",
             Self::Internal(_) => "builtins.Exception",
@@ -45,17 +53,19 @@ impl OdooError {
         match self {
             Self::User(_) => 422,
             Self::AccessDenied(_) => 401,
+            Self::Access(_) | Self::SessionExpired => 403,
             Self::Missing(_) | Self::NotFound(_) => 404,
             Self::Internal(_) => 500,
         }
     }
 
-    /// The JSON-RPC code: Odoo answers 404 for what is not found and 200 for all else.
+    /// The JSON-RPC code: Odoo 19 answers 404 for what is not found, 100 for a session that has
+    /// ended, and 0 for all else.
     pub fn code(&self) -> i32 {
-        if matches!(self, Self::NotFound(_)) {
-            404
-        } else {
-            200
+        match self {
+            Self::NotFound(_) => 404,
+            Self::SessionExpired => 100,
+            _ => 0,
         }
     }
 
@@ -73,10 +83,10 @@ impl OdooError {
 
     /// The `error` member of a JSON-RPC answer.
     pub fn to_json(&self) -> Value {
-        let message = if matches!(self, Self::NotFound(_)) {
-            "404: Not Found"
-        } else {
-            "Odoo Server Error"
+        let message = match self {
+            Self::NotFound(_) => "404: Not Found",
+            Self::SessionExpired => "Odoo Session Expired",
+            _ => "Odoo Server Error",
         };
         json!({"code": self.code(), "message": message, "data": self.data()})
     }

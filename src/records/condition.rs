@@ -6,17 +6,40 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::statement::{Bound, Statement, compared, not_compared};
-use super::{Field, Kind, Model};
+use super::{Field, Kind, Model, Within};
 use crate::odoo::OdooError;
 use crate::odoo::domain::{Condition, Domain, Operator};
 use crate::odoo::time::OdooTime;
 
 impl Statement {
+    /// Returns the condition for the rows that the caller sees, and that the domain lets through.
+    ///
+    /// # Errors
+    /// As for `condition`.
+    pub(super) fn wanted(
+        &mut self,
+        model: &Model,
+        within: Within,
+        domain: &Domain,
+    ) -> Result<String, OdooError> {
+        let condition = self.condition(model, domain)?;
+        let Some(user) = within.user else {
+            return Ok(condition);
+        };
+        let user = self.bind(Bound::Whole(user.into()));
+        let own = model
+            .readers
+            .iter()
+            .map(|field| format!("(r.{field} = {user}) IS TRUE"))
+            .collect();
+        Ok(format!("({} AND {condition})", either(own)))
+    }
+
     /// Returns the condition, which is true or false and never unknown.
     ///
     /// # Errors
     /// `UserError` if it names a field that does not exist, or compares it with what it cannot be.
-    pub(super) fn condition(&mut self, model: &Model, domain: &Domain) -> Result<String, OdooError> {
+    fn condition(&mut self, model: &Model, domain: &Domain) -> Result<String, OdooError> {
         match domain {
             Domain::All(parts) => self.joined(model, parts, " AND ", "true"),
             Domain::Any(parts) => self.joined(model, parts, " OR ", "false"),

@@ -46,6 +46,7 @@ pub const ACCOUNT: Model = Model {
                            WHERE account_id = a.id AND reason_code <> 'no_time') AS p
       WHERE a.database_id = $1",
     order: "login",
+    readers: &["user_id"],
 };
 
 /// What was done, the latest first.
@@ -81,6 +82,8 @@ pub const JOURNAL: Model = Model {
             conflict_outlook, conflict_other IS NOT NULL AS can_take_other
        FROM journal WHERE database_id = $1",
     order: "id desc",
+    // As the rule of the add-on says.
+    readers: &["user_id", "organizer_id"],
 };
 
 /// The meetings that both sides know, or one of them.
@@ -126,6 +129,7 @@ pub const MEETING: Model = Model {
             CASE WHEN m.ended THEN m.ended_at END AS deleted_at
        FROM meetings m WHERE m.database_id = $1",
     order: "id desc",
+    readers: &["user_id"],
 };
 
 /// What could not be processed, and is tried again.
@@ -153,4 +157,5 @@ pub const TROUBLE: Model = Model {
        LEFT JOIN meetings m ON m.id = coalesce(p.meeting_id, c.meeting_id)
       WHERE a.database_id = $1 AND p.reason_code <> 'no_time'",
     order: "since, id",
+    readers: &["user_id"],
 };

@@ -12,10 +12,11 @@ use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use super::{Connection, MIGRATIONS};
 
 /// The tables of this service, with that of its migrations.
-pub const OWN_TABLES: [&str; 20] = [
+pub const OWN_TABLES: [&str; 23] = [
     "__diesel_schema_migrations",
     "account_addresses",
     "accounts",
+    "api_keys",
     "copies",
     "databases",
     "enrollments",
@@ -31,8 +32,10 @@ pub const OWN_TABLES: [&str; 20] = [
     "removals",
     "resets",
     "seal_check",
+    "sessions",
     "subscriptions",
     "troubles",
+    "wizards",
 ];
 
 /// The functions of this service that no trigger calls by itself.

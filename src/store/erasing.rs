@@ -108,6 +108,7 @@ pub async fn user(conn: &mut Connection, database_id: Uuid, user_id: i32) -> Que
     )
     .await?;
     super::refusals::forget(conn, database_id, user_id).await?;
+    super::api_keys::revoke_of_user(conn, database_id, user_id).await?;
     let accounts = erase(
         conn,
         "DELETE FROM accounts WHERE id IN (

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod addresses;
+pub mod api_keys;
 pub mod channel;
 pub mod choices;
 pub mod content;
@@ -34,6 +35,7 @@ pub mod removals;
 pub mod resets;
 pub mod schema;
 pub mod seal;
+pub mod sessions;
 pub mod statements;
 pub mod stock;
 pub mod stubs;
@@ -44,6 +46,7 @@ pub mod told;
 pub mod troubles;
 pub mod unit;
 pub mod waiting;
+pub mod wizards;
 
 use std::time::Duration;
 

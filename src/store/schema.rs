@@ -76,6 +76,39 @@ diesel::table! {
 }
 
 diesel::table! {
+    api_keys (id) {
+        id -> BigInt,
+        database_id -> Uuid,
+        key_hash -> Binary,
+        name -> Text,
+        odoo_user_id -> Nullable<Integer>,
+        may_write -> Bool,
+        created_at -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    sessions (token_hash) {
+        token_hash -> Binary,
+        key_hash -> Binary,
+        database_id -> Uuid,
+        login -> Text,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    wizards (id) {
+        id -> BigInt,
+        database_id -> Uuid,
+        model -> Text,
+        content -> Binary,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     enrollments (code_hash) {
         code_hash -> Binary,
         created_at -> Timestamptz,
@@ -393,6 +426,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     registrations,
     resets,
     enrollments,
+    api_keys,
+    sessions,
+    wizards,
     accounts,
     login_attempts,
     login_refusals,

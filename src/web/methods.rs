@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use jsonrpsee::{Extensions, RpcModule};
 use secrecy::{ExposeSecret, SecretString};
@@ -10,16 +11,19 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
 
+use super::access::{Holder, Opened};
+use super::arguments;
 use super::caller::shorten;
+use super::table::{self, Method};
 use crate::admin::choices;
 use crate::admin::journal::{self, JournalRequest};
 use crate::admin::put_back;
 use crate::auth::accounts;
 use crate::calendar::event::Address;
 use crate::doctor;
-use crate::engine::Engine;
 use crate::engine::notify_url::{self, Notifications};
 use crate::engine::tenants::{Kind, Turn};
+use crate::engine::{Engine, now};
 use crate::guards::{brake, budget, preview};
 use crate::mailbox::notifications;
 use crate::migration::moving;
@@ -27,11 +31,13 @@ use crate::odoo::OdooError;
 use crate::odoo::api::Versions;
 use crate::odoo::exchange::State;
 use crate::odoo::rpc::Call;
+use crate::store::api_keys;
 use crate::store::databases::{self, Database};
 use crate::store::journal::{self as stored_journal, Level, note};
 use crate::store::leases::{self, Urgency};
 use crate::store::put_aside;
-use crate::store::seal::digest;
+use crate::store::seal::{digest, random_secret};
+use crate::store::sessions::{self, Session};
 use crate::{admin, exchange, records, reset};
 
 /// The caller, which is put into the call's extensions after the key was checked.
@@ -39,6 +45,17 @@ use crate::{admin, exchange, records, reset};
 pub struct Caller {
     pub database: Database,
     pub uid: i32,
+    pub key: Opened,
+}
+
+impl Caller {
+    /// Returns the rows that the caller sees.
+    fn rows(&self) -> records::Within {
+        records::Within {
+            database: self.database.id,
+            user: self.key.only_user(),
+        }
+    }
 }
 
 /// The caller of `outlook.bridge.pair`, who has a code instead of a key.
@@ -69,6 +86,9 @@ const ALLOWED_WHILE_MOVED: &[&str] = &[
     "calendar.event.sync",
 ];
 
+/// How long a session lasts: as long as Odoo's.
+pub const LONGEST_SESSION: TimeDelta = TimeDelta::days(7);
+
 /// The dispatcher.
 #[derive(Clone)]
 pub struct Methods {
@@ -89,7 +109,7 @@ fn to_object(error: OdooError) -> ErrorObjectOwned {
     )
 }
 
-fn arguments<T: DeserializeOwned>(params: &Params<'_>) -> Result<T, OdooError> {
+fn read_arguments<T: DeserializeOwned>(params: &Params<'_>) -> Result<T, OdooError> {
     params.parse().map_err(|error: ErrorObjectOwned| {
         let detail = error
             .data()
@@ -111,7 +131,7 @@ macro_rules! method {
         $module.register_async_method($name, |params, $engine, extensions| async move {
             let called: Result<Value, OdooError> = async {
                 let $caller = caller(&extensions)?;
-                let $arguments: $type = arguments(&params)?;
+                let $arguments: $type = read_arguments(&params)?;
                 let answer = $body;
                 serde_json::to_value(answer).map_err(|e| OdooError::Internal(e.into()))
             }
@@ -145,7 +165,7 @@ macro_rules! read_model {
             |engine, caller, search: records::Search| {
                 let mut conn = engine.store.get().await?;
                 $model
-                    .search_read(&mut conn, caller.database.id, &search)
+                    .search_read(&mut conn, caller.rows(), &search)
                     .await?
             }
         );
@@ -154,7 +174,7 @@ macro_rules! read_model {
             concat!($name, ".search"),
             |engine, caller, search: records::Search| {
                 let mut conn = engine.store.get().await?;
-                $model.search(&mut conn, caller.database.id, search).await?
+                $model.search(&mut conn, caller.rows(), search).await?
             }
         );
         method!(
@@ -163,7 +183,7 @@ macro_rules! read_model {
             |engine, caller, search: records::Search| {
                 let mut conn = engine.store.get().await?;
                 $model
-                    .search_count(&mut conn, caller.database.id, &search)
+                    .search_count(&mut conn, caller.rows(), &search)
                     .await?
             }
         );
@@ -172,7 +192,7 @@ macro_rules! read_model {
             concat!($name, ".read"),
             |engine, caller, read: records::Read| {
                 let mut conn = engine.store.get().await?;
-                $model.read(&mut conn, caller.database.id, read).await?
+                $model.read(&mut conn, caller.rows(), read).await?
             }
         );
         method!(
@@ -180,13 +200,15 @@ macro_rules! read_model {
             concat!($name, ".read_group"),
             |engine, caller, groups: records::ReadGroup| {
                 let mut conn = engine.store.get().await?;
-                $model
-                    .read_group(&mut conn, caller.database.id, &groups)
-                    .await?
+                $model.read_group(&mut conn, caller.rows(), &groups).await?
             }
         );
     };
 }
+
+mod stock;
+
+pub(super) use stock::{context, described};
 
 async fn state(engine: &Engine, caller: &Caller) -> Result<State, OdooError> {
     let mut conn = engine.store.get().await?;
@@ -259,7 +281,7 @@ impl Methods {
     /// Registers every method.
     ///
     /// # Errors
-    /// When two have the same name.
+    /// When two have the same name, or the table has others.
     pub fn new(engine: Engine) -> anyhow::Result<Self> {
         let mut module = RpcModule::new(engine.clone());
         module.register_async_method(PAIR, |params, engine, extensions| async move {
@@ -268,7 +290,8 @@ impl Methods {
                     .get::<PairingCaller>()
                     .ok_or_else(|| OdooError::AccessDenied("Access Denied".to_owned()))?;
                 let code = stranger.code.expose_secret();
-                let answer = admin::pairing::pair(&engine, &stranger.uuid, code, arguments(&params)?).await?;
+                let answer =
+                    admin::pairing::pair(&engine, &stranger.uuid, code, read_arguments(&params)?).await?;
                 serde_json::to_value(answer).map_err(|e| OdooError::Internal(e.into()))
             }
             .await;
@@ -496,6 +519,14 @@ impl Methods {
                 exchange::sync(&engine, &caller.database, request).await?
             }
         );
+        stock::register(&mut module)?;
+        let served: BTreeSet<String> = module.method_names().map(str::to_owned).collect();
+        let listed: BTreeSet<String> = table::all().map(Method::full_name).collect();
+        let different: Vec<&String> = served.symmetric_difference(&listed).collect();
+        anyhow::ensure!(
+            different.is_empty(),
+            "served and listed methods differ: {different:?}"
+        );
         Ok(Self { engine, module })
     }
 
@@ -504,14 +535,23 @@ impl Methods {
         self.module.method_names()
     }
 
+    /// Returns the method that a call names.
+    ///
     /// # Errors
-    /// `NotFound` if the method does not exist.
-    pub fn check_exists(&self, name: &str) -> Result<(), OdooError> {
-        if self.names().any(|known| known == name) {
-            Ok(())
-        } else {
-            Err(OdooError::NotFound(shorten(name).to_owned()))
+    /// `AccessError` if its name begins with an underscore, as in Odoo; `NotFound` if it does not
+    /// exist.
+    pub fn find(&self, call: &Call) -> Result<&'static Method, OdooError> {
+        let name = format!("{}.{}", call.model, call.method);
+        if let Some(method) = table::find(&call.model, &call.method) {
+            return Ok(method);
         }
+        if call.method.starts_with('_') && table::models().contains(&call.model.as_str()) {
+            return Err(OdooError::Access(format!(
+                "Private methods (such as '{}') cannot be called remotely.",
+                shorten(&name)
+            )));
+        }
+        Err(OdooError::NotFound(shorten(&name).to_owned()))
     }
 
     /// Returns whether the caller has a code instead of a key.
@@ -532,13 +572,19 @@ impl Methods {
         dispatch(&methods, PAIR, call.kwargs).await
     }
 
-    /// Carries out a call of the database whose key it has.
+    /// Carries out a call with a key.
     ///
     /// # Errors
     /// The error that Odoo receives.
-    pub async fn call(&self, database: Database, call: Call, name: &str) -> Result<Value, OdooError> {
-        self.check_copy(&database, call.database_name.as_deref()).await?;
-        self.check_versions(&database, call.versions, name).await?;
+    pub async fn call(&self, key: Opened, mut call: Call, name: &str) -> Result<Value, OdooError> {
+        let database = &key.database;
+        if key.holder == Holder::AddOn {
+            self.check_copy(database, call.database_name.as_deref()).await?;
+            self.check_versions(database, call.versions, name).await?;
+        }
+        let method = self.find(&call)?;
+        key.check_uid(call.uid)?;
+        key.check(method)?;
         if database.moved.is_some() && !ALLOWED_WHILE_MOVED.contains(&name) {
             return Err(OdooError::user(database.shut_out().unwrap_or_default()));
         }
@@ -553,12 +599,21 @@ impl Methods {
             _ => Kind::Other,
         };
         let _turn = self.engine.tenants.enter(database.id, kind).await?;
+        let mut kwargs = arguments::named(method, std::mem::take(&mut call.args), call.kwargs)?;
+        let is_of_wizard = stock::is_of_wizard(method, &kwargs);
+        if is_of_wizard {
+            kwargs = stock::open_wizard(&self.engine, database, method, &kwargs).await?;
+        }
         let mut methods = self.module.clone();
         methods.extensions_mut().insert(Caller {
-            database,
+            database: key.database.clone(),
             uid: call.uid,
+            key,
         });
-        dispatch(&methods, name, call.kwargs).await
+        let answer = dispatch(&methods, name, kwargs).await?;
+        // As in Odoo, these methods of a wizard return nothing.
+        let is_silent = is_of_wizard && matches!(method.name, "set_values" | "reset_account");
+        Ok(if is_silent { Value::Null } else { answer })
     }
 
     /// Takes notifications that Microsoft sent to this service about a database's mailboxes. Returns
@@ -602,22 +657,80 @@ impl Methods {
     /// When Postgres fails.
     pub async fn all_key_hashes(&self) -> anyhow::Result<Vec<Vec<u8>>> {
         let mut conn = self.engine.store.at_the_door().await?;
-        Ok(databases::key_hashes(&mut conn).await?)
+        let mut hashes = databases::key_hashes(&mut conn).await?;
+        hashes.extend(api_keys::hashes(&mut conn, now()).await?);
+        hashes.extend(sessions::hashes(&mut conn, now()).await?);
+        Ok(hashes)
     }
 
-    /// Returns the database of a key, if the call names it.
+    /// Returns the key with this hash, if the call names its database.
     ///
     /// # Errors
     /// `AccessDenied` if it does not.
-    pub async fn database_of_key(&self, uuid: &str, key_hash: &[u8]) -> Result<Database, OdooError> {
+    pub async fn open(&self, database: &str, key_hash: &[u8]) -> Result<Opened, OdooError> {
         let mut conn = self.engine.store.at_the_door().await?;
-        let database = databases::by_key(&mut conn, key_hash).await?;
-        database.filter(|found| found.uuid == uuid).ok_or_else(|| {
+        let key = Opened::find(&mut conn, key_hash, now()).await?;
+        key.filter(|key| key.is_called(database)).ok_or_else(|| {
             OdooError::AccessDenied(
                 "The Outlook bridge does not know this database or its key. Pair it again in Settings, Calendar."
                     .to_owned(),
             )
         })
+    }
+
+    /// Returns whether a login is that of a key.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn is_login(&self, key: &Opened, login: &str) -> Result<bool, OdooError> {
+        let mut conn = self.engine.store.at_the_door().await?;
+        Ok(key.is_login(&mut conn, login).await?)
+    }
+
+    /// Begins a session with a key; returns its token.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn begin_session(
+        &self,
+        key: &Opened,
+        key_hash: &[u8],
+        login: &str,
+    ) -> Result<String, OdooError> {
+        let token = random_secret();
+        let session = Session {
+            token_hash: digest(&token),
+            key_hash: key_hash.to_vec(),
+            database_id: key.database.id,
+            login: login.to_owned(),
+            expires_at: now() + LONGEST_SESSION,
+        };
+        let mut conn = self.engine.store.at_the_door().await?;
+        sessions::start(&mut conn, &session, now()).await?;
+        Ok(token)
+    }
+
+    /// Returns a session and its key, if both are valid.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn session(&self, token_hash: &[u8]) -> anyhow::Result<Option<(Session, Opened)>> {
+        let mut conn = self.engine.store.at_the_door().await?;
+        let Some(session) = sessions::find(&mut conn, token_hash, now()).await? else {
+            return Ok(None);
+        };
+        let key = Opened::find(&mut conn, &session.key_hash, now()).await?;
+        Ok(key.map(|key| (session, key)))
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn end_session(&self, token_hash: &[u8]) -> Result<(), OdooError> {
+        let mut conn = self.engine.store.at_the_door().await?;
+        sessions::end(&mut conn, token_hash).await?;
+        Ok(())
     }
 
     /// Stores which versions the add-on understands, so that `outlook-bridge status` can report
@@ -683,6 +796,7 @@ fn read_answer(mut answer: Value) -> Result<Value, OdooError> {
     Err(match data["name"].as_str() {
         Some("odoo.exceptions.UserError") => OdooError::User(message),
         Some("odoo.exceptions.AccessDenied") => OdooError::AccessDenied(message),
+        Some("odoo.exceptions.AccessError") => OdooError::Access(message),
         Some("odoo.exceptions.MissingError") => OdooError::Missing(message),
         Some("werkzeug.exceptions.NotFound") => OdooError::NotFound(message),
         _ => OdooError::Internal(anyhow::anyhow!("see the line before")),

@@ -1,12 +1,17 @@
 //! The HTTP endpoints in front of the engine. They decide only who may call.
 
+mod access;
 mod app_state;
+mod arguments;
 mod caller;
+mod describe;
 mod health;
 mod limits;
 mod methods;
 mod notifications;
 mod rpc;
+mod sessions;
+pub mod table;
 pub mod tls;
 
 use std::net::SocketAddr;
@@ -171,6 +176,23 @@ fn routes(config: &mut web::ServiceConfig) {
             web::resource("/jsonrpc")
                 .route(web::post().to(rpc::jsonrpc))
                 .default_service(web::to(rpc::answer_other_methods)),
+        )
+        .service(web::resource("/json/2/openapi.json").route(web::get().to(describe::open_api)))
+        .service(web::resource("/doc-bearer/index.json").route(web::get().to(describe::index)))
+        .service(web::resource("/doc-bearer/{model}.json").route(web::get().to(describe::model)))
+        .service(web::resource("/web/webclient/version_info").route(web::post().to(sessions::version_info)))
+        .service(web::resource("/web/session/authenticate").route(web::post().to(sessions::authenticate)))
+        .service(web::resource("/web/session/get_session_info").route(web::post().to(sessions::session_info)))
+        .service(web::resource("/web/session/check").route(web::post().to(sessions::check)))
+        .service(web::resource("/web/session/destroy").route(web::post().to(sessions::destroy)))
+        .service(
+            web::resource([
+                "/web/dataset/call_kw",
+                "/web/dataset/call_kw/{path:.*}",
+                "/web/dataset/call_button",
+                "/web/dataset/call_button/{path:.*}",
+            ])
+            .route(web::post().to(sessions::call_kw)),
         )
         .service(web::resource("/json/2/{model}/{method}").route(web::post().to(rpc::json2)))
         .service(

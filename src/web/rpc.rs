@@ -21,16 +21,18 @@ use tokio::time::timeout;
 use tracing::Span;
 use tracing_actix_web::RootSpanBuilder;
 
+use super::access::{Holder, Opened};
 use super::app_state::{AppState, LARGEST_BODY, LARGEST_BODY_WITHOUT_KEY, NOTIFICATIONS};
 use super::caller::{self, shorten};
 use super::limits::{LimitReached, ReadPermit};
+use super::{describe, sessions};
 use crate::engine::tenants::{self, Turn};
 use crate::measures;
 use crate::odoo::OdooError;
 use crate::odoo::api::{self, Versions};
-use crate::odoo::rpc::{self, Call, Malformed, Request};
-use crate::store::databases::Database;
+use crate::odoo::rpc::{self, Call, LogIn, Malformed, Request};
 use crate::store::seal::digest;
+use crate::store::sessions::Session;
 use crate::traces;
 
 /// The longest a call may take. No call waits for Microsoft, except for a login's code exchange.
@@ -203,7 +205,7 @@ impl Refusal {
         }
     }
 
-    fn answer(
+    pub(super) fn answer(
         self,
         state: &AppState,
         from: IpAddr,
@@ -219,46 +221,49 @@ impl Refusal {
     }
 }
 
-fn status_of(error: &OdooError) -> StatusCode {
+pub(super) fn status_of(error: &OdooError) -> StatusCode {
     StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
+/// How a caller may show who it is, in the headers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// With a key.
+    Key,
+    /// With the cookie of a session.
+    Cookie,
+}
+
 /// The caller, by the headers. They decide how much of the call is read.
-struct Sender {
-    from: IpAddr,
-    /// The database of the key in the headers, and the key's hash.
-    database: Option<(Database, Vec<u8>)>,
+pub(super) struct Sender {
+    pub(super) from: IpAddr,
+    /// The key in the headers, and its hash.
+    key: Option<(Opened, Vec<u8>)>,
+    /// The session of the cookie in the headers, with its key.
+    pub(super) session: Option<(Session, Opened)>,
     _permit: Option<ReadPermit>,
     _turn: Option<Turn>,
 }
 
 impl Sender {
     /// Reads only the headers.
-    async fn identify(state: &AppState, request: &HttpRequest, from: IpAddr) -> Result<Self, Refusal> {
+    pub(super) async fn identify(
+        state: &AppState,
+        request: &HttpRequest,
+        from: IpAddr,
+        shown: Shown,
+    ) -> Result<Self, Refusal> {
         let encoded = request.headers().get(CONTENT_ENCODING);
         if encoded.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             return Err(Refusal::Encoded);
         }
         let length = length(request);
+        if shown == Shown::Cookie {
+            let session = Self::session(state, request, from).await?;
+            return Self::without_key(state, from, length, session);
+        }
         let Some(key) = bearer(request) else {
-            let source = caller::rate_limit_source(from);
-            state
-                .limits
-                .check_without_key(source, false)
-                .map_err(Refusal::LimitReached)?;
-            if length.is_some_and(|length| length > LARGEST_BODY_WITHOUT_KEY as u64) {
-                return Err(Refusal::TooLarge(LARGEST_BODY_WITHOUT_KEY));
-            }
-            let permit = state
-                .limits
-                .start_reading(source)
-                .map_err(Refusal::LimitReached)?;
-            return Ok(Self {
-                from,
-                database: None,
-                _permit: Some(permit),
-                _turn: None,
-            });
+            return Self::without_key(state, from, length, None);
         };
         let hash = digest(key.expose_secret());
         let uuid = header(request, "X-Odoo-Database").ok_or(Refusal::NoDatabase)?;
@@ -275,53 +280,136 @@ impl Sender {
                 .check_without_key(source, true)
                 .map_err(Refusal::LimitReached)?;
         }
-        let database = state.methods.database_of_key(&uuid, &hash).await;
-        let database =
-            note_wrong_key(state, from, &uuid, hash.clone(), database).map_err(Refusal::WrongKey)?;
+        let opened = state.methods.open(&uuid, &hash).await;
+        let key = note_wrong_key(state, from, &uuid, hash.clone(), opened).map_err(Refusal::WrongKey)?;
+        state.limits.add_known_key(hash.clone());
         if length.is_some_and(|length| length > LARGEST_BODY as u64) {
             return Err(Refusal::TooLarge(LARGEST_BODY));
         }
         let turn = match length {
             Some(length) if length > LARGEST_BODY_WITHOUT_KEY as u64 => {
-                let entered = state.methods.take_large_turn(&database).await;
+                let entered = state.methods.take_large_turn(&key.database).await;
                 Some(entered.map_err(|_| Refusal::Busy)?)
             }
             _ => None,
         };
         Ok(Self {
             from,
-            database: Some((database, hash)),
+            key: Some((key, hash)),
+            session: None,
             _permit: None,
             _turn: turn,
         })
     }
 
+    /// Returns a sender without a key in the headers, of whom little is read.
+    fn without_key(
+        state: &AppState,
+        from: IpAddr,
+        length: Option<u64>,
+        session: Option<(Session, Opened)>,
+    ) -> Result<Self, Refusal> {
+        let source = caller::rate_limit_source(from);
+        if session.is_none() {
+            state
+                .limits
+                .check_without_key(source, false)
+                .map_err(Refusal::LimitReached)?;
+        }
+        if length.is_some_and(|length| length > LARGEST_BODY_WITHOUT_KEY as u64) {
+            return Err(Refusal::TooLarge(LARGEST_BODY_WITHOUT_KEY));
+        }
+        let permit = match session {
+            Some(_) => None,
+            None => Some(
+                state
+                    .limits
+                    .start_reading(source)
+                    .map_err(Refusal::LimitReached)?,
+            ),
+        };
+        Ok(Self {
+            from,
+            key: None,
+            session,
+            _permit: permit,
+            _turn: None,
+        })
+    }
+
+    /// Returns the session of the cookie, if it is valid.
+    async fn session(
+        state: &AppState,
+        request: &HttpRequest,
+        from: IpAddr,
+    ) -> Result<Option<(Session, Opened)>, Refusal> {
+        let Some(token) = sessions::token(request) else {
+            return Ok(None);
+        };
+        let hash = digest(&token);
+        if !is_known(state, &hash).await {
+            let source = caller::rate_limit_source(from);
+            state
+                .limits
+                .check_without_key(source, true)
+                .map_err(Refusal::LimitReached)?;
+        }
+        let found = state.methods.session(&hash).await.unwrap_or_else(|error| {
+            tracing::warn!(error = format!("{error:#}"), "a session was not looked up");
+            None
+        });
+        if let Some((session, _)) = &found {
+            state
+                .limits
+                .check_with_key(&session.key_hash, length(request).unwrap_or_default())
+                .map_err(|_| Refusal::Busy)?;
+        }
+        Ok(found)
+    }
+
     /// Reads the body, within the limits of size and time that the headers permit.
     async fn read(&self, payload: web::Payload) -> Result<Vec<u8>, Refusal> {
-        let (most, patience) = match self.database {
+        let (most, patience) = match self.key {
             Some(_) => (LARGEST_BODY, BODY_TIMEOUT),
             None => (LARGEST_BODY_WITHOUT_KEY, BODY_TIMEOUT_WITHOUT_KEY),
         };
         read_body(payload, most, patience).await
     }
 
-    /// Returns the database of the key that the call contains.
-    async fn database(&self, state: &AppState, call: &Call) -> Result<Database, OdooError> {
-        let hash = digest(call.key.expose_secret());
-        if let Some((database, known)) = &self.database
-            && *known == hash
-            && database.uuid == call.db
-        {
-            return Ok(database.clone());
+    /// Gives a call without a user the user of its key: only the add-on says for whom it calls.
+    fn in_own_name(&self, call: Call) -> Call {
+        match &self.key {
+            Some((key, _)) if key.holder != Holder::AddOn => Call {
+                uid: key.uid(),
+                ..call
+            },
+            _ => call,
         }
-        if self.database.is_none() && is_known(state, &hash).await {
+    }
+
+    /// Returns the key that a call contains, if it is of the database that the call names.
+    pub(super) async fn open(
+        &self,
+        state: &AppState,
+        database: &str,
+        key: &SecretString,
+    ) -> Result<Opened, OdooError> {
+        let hash = digest(key.expose_secret());
+        if let Some((opened, known)) = &self.key
+            && *known == hash
+            && opened.is_called(database)
+        {
+            return Ok(opened.clone());
+        }
+        if self.key.is_none() && is_known(state, &hash).await {
             state
                 .limits
                 .check_with_key(&hash, 0)
                 .map_err(|_| Refusal::Busy.into_error())?;
         }
-        let database = state.methods.database_of_key(&call.db, &hash).await;
-        note_wrong_key(state, self.from, &call.db, hash, database)
+        let opened = state.methods.open(database, &hash).await;
+        note_wrong_key(state, self.from, database, hash.clone(), opened)
+            .inspect(|_| state.limits.add_known_key(hash))
     }
 }
 
@@ -380,12 +468,12 @@ pub(super) fn length(request: &HttpRequest) -> Option<u64> {
     request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn header(request: &HttpRequest, name: &str) -> Option<String> {
+pub(super) fn header(request: &HttpRequest, name: &str) -> Option<String> {
     let value = request.headers().get(name)?.to_str().ok()?;
     Some(value.to_owned())
 }
 
-fn bearer(request: &HttpRequest) -> Option<SecretString> {
+pub(super) fn bearer(request: &HttpRequest) -> Option<SecretString> {
     let value = request.headers().get("Authorization")?.to_str().ok()?;
     let (scheme, key) = value.split_once(' ')?;
     scheme
@@ -411,13 +499,14 @@ fn versions(request: &HttpRequest) -> Result<Versions, OdooError> {
 }
 
 /// Reads a call's body, as far as its headers permit.
-async fn read_call(
+pub(super) async fn read_call(
     state: &AppState,
     request: &HttpRequest,
     from: IpAddr,
     payload: web::Payload,
+    shown: Shown,
 ) -> Result<(Sender, Vec<u8>), Refusal> {
-    let sender = Sender::identify(state, request, from).await?;
+    let sender = Sender::identify(state, request, from, shown).await?;
     let body = sender.read(payload).await?;
     Ok((sender, body))
 }
@@ -429,7 +518,7 @@ pub async fn jsonrpc(
     payload: web::Payload,
 ) -> HttpResponse {
     let from = caller::address(&request, &state.trusted_proxies);
-    let (sender, body) = match read_call(&state, &request, from, payload).await {
+    let (sender, body) = match read_call(&state, &request, from, payload, Shown::Key).await {
         Ok(sender_and_body) => sender_and_body,
         Err(refusal) => {
             let status = match refusal {
@@ -447,13 +536,16 @@ pub async fn jsonrpc(
     drop(body);
     let result = match envelope.request {
         Ok(Request::Version) => Ok(rpc::version()),
+        Ok(Request::About { extended }) => Ok(rpc::about(extended)),
+        Ok(Request::Discover) => Ok(describe::open_rpc()),
+        Ok(Request::LogIn(login)) => log_in(&state, &sender, &login).await,
         Ok(Request::Execute(mut call)) => {
             call.database_name = database_name(&request);
             call.trace = header(&request, traces::HEADER);
             match versions(&request) {
                 Ok(versions) => {
                     call.versions = versions;
-                    execute(&state, &sender, call).await
+                    execute(&state, &sender, call, Opening::Contained).await
                 }
                 Err(error) => Err(error),
             }
@@ -463,7 +555,20 @@ pub async fn jsonrpc(
     HttpResponse::Ok().json(rpc::answer(envelope.id, result))
 }
 
-fn answer_malformed(from: IpAddr, malformed: Malformed) -> HttpResponse {
+/// Answers `common.login`: the user's id, or `false`, as Odoo does.
+async fn log_in(state: &AppState, sender: &Sender, login: &LogIn) -> Result<Value, OdooError> {
+    let opened = match sender.open(state, &login.db, &login.key).await {
+        Ok(opened) => opened,
+        Err(OdooError::AccessDenied(_)) => return Ok(Value::Bool(false)),
+        Err(error) => return Err(error),
+    };
+    Ok(match state.methods.is_login(&opened, &login.login).await? {
+        true => opened.uid().into(),
+        false => Value::Bool(false),
+    })
+}
+
+pub(super) fn answer_malformed(from: IpAddr, malformed: Malformed) -> HttpResponse {
     tracing::info!(client.address = %from, ?malformed, "not a JSON-RPC request");
     HttpResponse::Ok().json(malformed.to_json())
 }
@@ -483,7 +588,7 @@ pub async fn json2(
 ) -> HttpResponse {
     let from = caller::address(&request, &state.trusted_proxies);
     let sender_and_body = match bearer(&request) {
-        Some(_) => read_call(&state, &request, from, payload).await,
+        Some(_) => read_call(&state, &request, from, payload, Shown::Key).await,
         None => Err(Refusal::NoKey),
     };
     let (sender, body) = match sender_and_body {
@@ -494,8 +599,8 @@ pub async fn json2(
         }
     };
     let (model, method) = path.into_inner();
-    let result = match read_json2(&request, model, method, &body) {
-        Ok(call) => execute(&state, &sender, call).await,
+    let result = match read_json2(&request, model, method, &body).map(|call| sender.in_own_name(call)) {
+        Ok(call) => execute(&state, &sender, call, Opening::Contained).await,
         Err(error) => Err(error),
     };
     match result {
@@ -509,7 +614,7 @@ fn read_json2(request: &HttpRequest, model: String, method: String, body: &[u8])
     let db = header(request, "X-Odoo-Database")
         .ok_or_else(|| OdooError::user("the header X-Odoo-Database is needed"))?;
     let uid = match header(request, "X-Odoo-User") {
-        None => 1,
+        None => rpc::ADMINISTRATOR,
         Some(uid) => uid
             .parse()
             .map_err(|_| OdooError::user("the header X-Odoo-User must be a user's id"))?,
@@ -526,6 +631,7 @@ fn read_json2(request: &HttpRequest, model: String, method: String, body: &[u8])
         key,
         model,
         method,
+        args: Vec::new(),
         kwargs,
         database_name: database_name(request),
         versions: versions(request)?,
@@ -533,10 +639,23 @@ fn read_json2(request: &HttpRequest, model: String, method: String, body: &[u8])
     })
 }
 
-async fn execute(state: &AppState, sender: &Sender, call: Call) -> Result<Value, OdooError> {
+/// The key of a call.
+pub(super) enum Opening {
+    /// The call contains it.
+    Contained,
+    /// It was recognized before.
+    Known(Box<Opened>),
+}
+
+pub(super) async fn execute(
+    state: &AppState,
+    sender: &Sender,
+    call: Call,
+    key: Opening,
+) -> Result<Value, OdooError> {
     let name = format!("{}.{}", call.model, call.method);
     Span::current().record("rpc.method", shorten(&name));
-    let result = match timeout(LONGEST_CALL, run_method(state, sender, call, &name)).await {
+    let result = match timeout(LONGEST_CALL, run_method(state, sender, call, key, &name)).await {
         Ok(result) => result,
         Err(_) => Err(OdooError::Internal(anyhow::anyhow!(
             "{} took longer than {LONGEST_CALL:?}",
@@ -553,10 +672,18 @@ async fn execute(state: &AppState, sender: &Sender, call: Call) -> Result<Value,
     result
 }
 
-async fn run_method(state: &AppState, sender: &Sender, call: Call, name: &str) -> Result<Value, OdooError> {
+async fn run_method(
+    state: &AppState,
+    sender: &Sender,
+    call: Call,
+    key: Opening,
+    name: &str,
+) -> Result<Value, OdooError> {
     // An unknown method may belong to a version that is not understood.
     match call.versions.problem() {
-        None => state.methods.check_exists(name)?,
+        None => {
+            state.methods.find(&call)?;
+        }
         Some(problem) if state.methods.needs_no_key(name) => return Err(OdooError::User(problem)),
         Some(_) => {}
     }
@@ -567,10 +694,13 @@ async fn run_method(state: &AppState, sender: &Sender, call: Call, name: &str) -
         return note_wrong_key(state, sender.from, &uuid, code, paired)
             .inspect(|answer| add_new_key(state, answer));
     }
-    let database = sender.database(state, &call).await?;
+    let key = match key {
+        Opening::Contained => sender.open(state, &call.db, &call.key).await?,
+        Opening::Known(key) => *key,
+    };
     // Only calls with a key are traced, so nobody else can fill the collector.
     let trace = traces::Span::of_call(name, call.trace.as_deref());
-    let answer = trace.around(state.methods.call(database, call, name)).await;
+    let answer = trace.around(state.methods.call(key, call, name)).await;
     if let Err(error) = &answer {
         trace.fail(error.exception_name());
     }

@@ -201,3 +201,65 @@ async fn completions_and_manual_pages_need_no_service() {
     );
     assert_eq!(output.status.code(), Some(1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_made_listed_and_revoked() {
+    let w = world().await;
+    let key = prints(
+        &w,
+        &["keys", "create", "--name", "laptop", "--user", "7", "--days", "3"],
+    )
+    .await;
+    prints(&w, &["keys", "create", "--name", "reports", "--read-only"]).await;
+    let call = async || {
+        let request = reqwest::Client::new()
+            .post(format!("{}/json/2/res.users/context_get", w.service.url))
+            .bearer_auth(key.trim())
+            .header("X-Odoo-Database", &w.odoo.uuid)
+            .json(&json!({}));
+        let answer = request.send().await.expect("an answer");
+        (
+            answer.status().as_u16(),
+            answer.json::<Value>().await.expect("JSON"),
+        )
+    };
+    let (status, context) = call().await;
+    assert_eq!((status, &context["uid"]), (200, &json!(7)));
+
+    let listed = documents(&w, &["keys", "list", "--json"]).await;
+    assert_eq!(
+        (&listed[0]["name"], &listed[0]["user_id"], &listed[0]["scope"]),
+        (&json!("laptop"), &json!(7), &json!("full"))
+    );
+    assert_eq!(
+        (
+            &listed[1]["user_id"],
+            &listed[1]["scope"],
+            &listed[1]["expires_at"]
+        ),
+        (&json!(null), &json!("read-only"), &json!(null))
+    );
+    assert!(
+        !listed.to_string().contains(key.trim()),
+        "only its hash is stored"
+    );
+    let table = prints(&w, &["keys", "list"]).await;
+    assert!(
+        table.contains("reports") && table.contains("administrator"),
+        "{table}"
+    );
+
+    let number = listed[0]["number"].to_string();
+    prints(&w, &["keys", "revoke", &number]).await;
+    assert_eq!(call().await.0, 401);
+    let again = command(&w.stack).args(["keys", "revoke", &number]).output().await;
+    assert!(!again.expect("the program").status.success());
+    for wrong in [
+        &["keys", "create", "--name", " "][..],
+        &["keys", "create", "--name", "x", "--days", "0"],
+    ] {
+        let output = command(&w.stack).args(wrong).output().await.expect("the program");
+        assert!(!output.status.success(), "{wrong:?}");
+        assert!(output.stdout.is_empty(), "{wrong:?}");
+    }
+}

@@ -23,6 +23,8 @@ mod convergence;
 mod delegates;
 mod departures;
 mod descriptions;
+mod dialect;
+mod dialect_keys;
 mod doctor;
 mod doctor_command;
 mod documents;

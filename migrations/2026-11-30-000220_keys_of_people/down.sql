@@ -1,0 +1,3 @@
+DROP TABLE wizards;
+DROP TABLE sessions;
+DROP TABLE api_keys;

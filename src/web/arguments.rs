@@ -1,0 +1,111 @@
+//! Positional arguments under their names, and the values that Python's clients write for an absent
+//! one.
+
+use serde_json::{Map, Value};
+
+use super::table::Method;
+use crate::odoo::OdooError;
+
+/// Arguments of which `false` and `null` both mean that they are absent.
+const ABSENT_IF_FALSE: &[&str] = &[
+    "aggregates",
+    "allfields",
+    "attributes",
+    "domain",
+    "fields",
+    "groupby",
+    "limit",
+    "load",
+    "offset",
+    "order",
+];
+
+/// Returns the keyword arguments of a call.
+///
+/// # Errors
+/// `UserError` for too many arguments, and for one that is there twice.
+pub fn named(
+    method: &Method,
+    args: Vec<Value>,
+    mut kwargs: Map<String, Value>,
+) -> Result<Map<String, Value>, OdooError> {
+    let name = method.full_name();
+    if args.len() > method.arguments.len() {
+        let most = method.arguments.len();
+        return Err(OdooError::user(match most {
+            0 => format!("{name} takes keyword arguments only"),
+            _ => format!("{name} takes {most} arguments but {} were given", args.len()),
+        }));
+    }
+    for (argument, value) in method.arguments.iter().zip(args) {
+        if kwargs.insert((*argument).to_owned(), value).is_some() {
+            return Err(OdooError::user(format!(
+                "{name} got several values for the argument '{argument}'"
+            )));
+        }
+    }
+    // Neither language nor time zone changes an answer.
+    kwargs.remove("context");
+    kwargs.retain(|argument, value| {
+        let is_none = matches!(value, Value::Null | Value::Bool(false));
+        !(is_none && ABSENT_IF_FALSE.contains(&argument.as_str()))
+    });
+    // One id is a list of one, as `browse` has it.
+    if let Some(ids @ Value::Number(_)) = kwargs.get_mut("ids") {
+        *ids = Value::Array(vec![ids.take()]);
+    }
+    Ok(kwargs)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::web::table;
+
+    fn read(args: Value, kwargs: Value) -> Result<Value, String> {
+        let method = table::find("outlook.bridge.account", "search_read").unwrap();
+        let args = args.as_array().unwrap().clone();
+        named(method, args, kwargs.as_object().unwrap().clone())
+            .map(Value::Object)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn positional_arguments_get_the_names_of_odoos_methods() {
+        let found = read(
+            json!([[["state", "=", "active"]], ["login"]]),
+            json!({"limit": 3, "context": {"lang": "fr_FR"}}),
+        );
+        assert_eq!(
+            found,
+            Ok(json!({"domain": [["state", "=", "active"]], "fields": ["login"], "limit": 3}))
+        );
+    }
+
+    #[test]
+    fn absent_arguments_may_be_false() {
+        assert_eq!(
+            read(json!([[], false, 0, false, null]), json!({})),
+            Ok(json!({"domain": [], "offset": 0}))
+        );
+    }
+
+    #[test]
+    fn too_many_and_repeated_arguments_are_named() {
+        assert!(
+            read(json!([[], [], 0, 1, "id", 6]), json!({}))
+                .unwrap_err()
+                .contains("5 arguments but 6")
+        );
+        assert!(
+            read(json!([[]]), json!({"domain": []}))
+                .unwrap_err()
+                .contains("'domain'")
+        );
+        let sync = table::find("calendar.event", "sync").unwrap();
+        let error = named(sync, vec![json!({})], Map::new()).unwrap_err();
+        assert!(error.to_string().contains("keyword arguments only"));
+    }
+}

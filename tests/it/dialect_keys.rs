@@ -1,0 +1,187 @@
+//! Keys of administrators and of users: what each opens, and when it ends.
+
+use outlook_bridge::admin::keys::Purpose;
+use outlook_bridge::web::table;
+use serde_json::{Value, json};
+
+use super::dialect::{ACCOUNT, ADMINISTRATOR, RESET, SETTINGS, execute, json2, key, name_of, of_user, sql};
+use super::stack::{ANN, BEN};
+use super::world::{World, odoo_time, world};
+
+const JOURNAL: &str = "outlook.bridge.journal";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_users_key_sees_and_does_what_is_the_users_own() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben");
+    let (start, stop) = (odoo_time(4, "09:00:00"), odoo_time(4, "10:00:00"));
+    w.odoo.create(7, "Of Ann", &start, &stop, &[]);
+    w.odoo.create(8, "Of Ben", &start, &stop, &[]);
+    w.quiet().await;
+    let (_, admin) = key(&w, ADMINISTRATOR).await;
+    let (_, ben) = key(&w, of_user(8)).await;
+    let ben = (8, ben.as_str());
+    let logins = async |who: (i32, &str)| {
+        let found = execute(&w, who, ACCOUNT, "search_read", json!([[], ["login"]]), json!({})).await;
+        let found = found.expect("rows");
+        let logins = found.as_array().expect("rows").iter();
+        logins.map(|row| row["login"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(logins((1, &admin)).await, [ANN, BEN]);
+    assert_eq!(logins(ben).await, [BEN]);
+    let all = execute(&w, (1, &admin), JOURNAL, "search", json!([[]]), json!({})).await;
+    let all = all.expect("ids");
+    for (method, args) in [
+        ("search_read", json!([[]])),
+        ("read", json!([all])),
+        // What is let through by "or" is the user's own all the same.
+        ("search_read", json!([["|", ["user_id", "=", 7], ["id", ">", 0]]])),
+    ] {
+        let found = execute(&w, ben, JOURNAL, method, args, json!({}))
+            .await
+            .expect("rows");
+        let found = found.as_array().expect("rows");
+        assert!(!found.is_empty(), "{method}");
+        for row in found {
+            assert!(row["user_id"] == 8 || row["organizer_id"] == 8, "{method}: {row}");
+        }
+    }
+    let count = execute(
+        &w,
+        ben,
+        "outlook.bridge.meeting",
+        "search_count",
+        json!([[]]),
+        json!({}),
+    )
+    .await;
+    assert_eq!(count, Ok(json!(1)));
+    let groups = execute(
+        &w,
+        ben,
+        "outlook.bridge.meeting",
+        "read_group",
+        json!([[], ["title"]]),
+        json!({}),
+    )
+    .await;
+    assert_eq!(groups, Ok(json!([["Of Ben", 1]])));
+
+    let status = async |who: (i32, &str), user: i32| {
+        let told = execute(
+            &w,
+            who,
+            "res.users",
+            "check_synchronization_status",
+            json!([[user]]),
+            json!({}),
+        );
+        told.await.map(|told| told["microsoft_calendar"].clone())
+    };
+    assert_eq!(status(ben, 8).await, Ok(json!("sync_active")));
+    let stop = "stop_microsoft_synchronization";
+    let stopped = execute(&w, ben, "res.users", stop, json!([[8]]), json!({})).await;
+    assert_eq!(stopped, Ok(Value::Null));
+    assert_eq!(status(ben, 8).await, Ok(json!("sync_stopped")));
+    let restart = "restart_microsoft_synchronization";
+    execute(&w, ben, "res.users", restart, json!([[8]]), json!({}))
+        .await
+        .expect("restarted");
+    assert_eq!(status(ben, 8).await, Ok(json!("sync_active")));
+
+    for (model, method, args) in [
+        ("res.users", stop, json!([[7]])),
+        ("res.users", restart, json!([[7]])),
+        ("res.users", "check_synchronization_status", json!([[7]])),
+        ("res.users", "pause_microsoft_synchronization", json!([[8]])),
+        ("res.users", "stop", json!([8])),
+        (SETTINGS, "get_values", json!([])),
+        (SETTINGS, "create", json!([{}])),
+        (RESET, "create", json!([{"user_id": 8}])),
+        ("outlook.bridge", "status", json!([])),
+    ] {
+        let error = execute(&w, ben, model, method, args, json!({}))
+            .await
+            .expect_err("refused");
+        assert_eq!(name_of(&error), "odoo.exceptions.AccessError", "{model}.{method}");
+    }
+    assert_eq!(status((1, &admin), 7).await, Ok(json!("sync_active")));
+}
+
+/// Each method with a key of each kind: what the table does not allow is an `AccessError`.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_open_what_the_table_says_and_nothing_else() {
+    let w = world().await;
+    let read_only = |purpose| Purpose {
+        may_write: false,
+        ..purpose
+    };
+    for (purpose, uid) in [
+        (ADMINISTRATOR, 1),
+        (read_only(ADMINISTRATOR), 1),
+        (of_user(7), 7),
+        (read_only(of_user(7)), 7),
+    ] {
+        let (_, key) = key(&w, purpose).await;
+        for method in table::all().filter(|method| method.about != table::About::Stranger) {
+            let needed = if purpose.user_id.is_some() {
+                table::Keys::User
+            } else {
+                table::Keys::Administrator
+            };
+            let opens = method.keys >= needed && (purpose.may_write || method.effect == table::Effect::Reads);
+            if opens {
+                continue;
+            }
+            let path = format!("{}/{}", method.model, method.name);
+            let (status, error) = json2(&w, &key, &path, json!({})).await;
+            assert_eq!(
+                (status, &error["name"]),
+                (403, &json!("odoo.exceptions.AccessError")),
+                "{path} {purpose:?}"
+            );
+        }
+        let found = execute(&w, (uid, &key), ACCOUNT, "search_count", json!([[]]), json!({})).await;
+        assert_eq!(found, Ok(json!(1)), "{purpose:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_ends_when_it_expires_its_user_leaves_or_the_database_is_unpaired() {
+    let mut w = world().await;
+    let works = async |w: &World, key: &str, uid: i32| {
+        let answer = execute(w, (uid, key), "res.users", "context_get", json!([]), json!({})).await;
+        match answer {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(name_of(&error), "odoo.exceptions.AccessDenied");
+                false
+            }
+        }
+    };
+    let soon = Purpose {
+        days: Some(1),
+        ..ADMINISTRATOR
+    };
+    let (_, expiring) = key(&w, soon).await;
+    let (_, ann) = key(&w, of_user(7)).await;
+    let (_, admin) = key(&w, ADMINISTRATOR).await;
+    assert!(works(&w, &expiring, 1).await && works(&w, &ann, 7).await && works(&w, &admin, 1).await);
+    sql(
+        &w,
+        "UPDATE api_keys SET expires_at = now() WHERE expires_at IS NOT NULL",
+    )
+    .await;
+    assert!(!works(&w, &expiring, 1).await);
+    w.odoo.departed = vec![json!({"user_id": 7, "deleted": false})];
+    w.odoo.sync(&w.service).await;
+    assert!(!works(&w, &ann, 7).await);
+    assert!(works(&w, &admin, 1).await);
+    let unpaired = w
+        .odoo
+        .call(&w.service, 1, "outlook.bridge", "unpair", json!({}))
+        .await;
+    assert_eq!(unpaired, Ok(json!(true)));
+    assert!(!works(&w, &admin, 1).await);
+    assert_eq!(w.count("api_keys").await, 0);
+}
