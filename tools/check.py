@@ -202,7 +202,7 @@ def steps() -> list[Step]:
         ),
         Step("clients", "the clients' packages", ["scripts/setup.sh", "--clients"]),
         Step("clients", "the programs", programs),
-        Step("clients", "other people's clients of Microsoft and of Odoo", [python, "-m", "pytest", "tests/clients"], contract),
+        Step("clients", "other people's clients", [python, "-m", "pytest", "tests/clients"], contract),
         Step("e2e", "the programs", programs),
         # They wait most of the time, so running several at once takes little longer than one.
         replace(

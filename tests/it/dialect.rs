@@ -342,6 +342,28 @@ async fn a_session_lasts_as_long_as_its_key_and_until_it_is_destroyed() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limits_of_callers_without_a_key_apply_to_logins() {
+    let w = world().await;
+    let post = async |encoding: &str, body: Vec<u8>| {
+        let request = reqwest::Client::new()
+            .post(format!("{}/web/session/authenticate", w.service.url))
+            .header("Content-Type", "application/json")
+            .header("Content-Encoding", encoding)
+            .body(body);
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(post("gzip", vec![0x1f, 0x8b, 8, 0]).await, 415);
+    assert_eq!(post("identity", vec![b' '; 70_000]).await, 413);
+    let mut statuses = Vec::new();
+    for wrong in 0..12 {
+        let params = json!({"db": "odoo", "login": "admin", "password": format!("wrong {wrong}")});
+        statuses.push(post("identity", envelope(&params).to_string().into_bytes()).await);
+    }
+    assert_eq!(statuses[..10], [200; 10], "answered as Odoo does");
+    assert_eq!(statuses[10..], [429; 2], "too many wrong keys");
+}
+
 /// A page of another site can make a browser post a form, with the cookie of this one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_takes_nothing_but_json() {
