@@ -27,6 +27,7 @@ use crate::store::journal::{Level, note, said_since};
 use crate::store::leases::{self, Urgency};
 use crate::store::seal::{digest, random_secret};
 use crate::store::text_enum::Stored;
+use crate::words::{Said, say};
 
 /// The largest value of `sent_back`, in days: a century.
 const LONGEST_SENT_BACK: i32 = 36_500;
@@ -140,7 +141,7 @@ pub async fn renew_key(engine: &Engine, database: &Database) -> Result<RenewAnsw
     };
     let mut conn = engine.store.get().await?;
     databases::offer_key(&mut conn, database.id, &digest(&answer.api_key)).await?;
-    let message = "has a new API key; the old one ends when this one is used".to_owned();
+    let message = say::has_new_key();
     note(&mut conn, database, None, Level::Info, message).await?;
     tracing::info!(database.uuid = %database.uuid, "a new key was made");
     Ok(answer)
@@ -152,7 +153,7 @@ pub async fn renew_key(engine: &Engine, database: &Database) -> Result<RenewAnsw
 /// When Postgres fails.
 pub async fn revoke(conn: &mut Connection, database: &Database) -> anyhow::Result<()> {
     part(conn, database).await?;
-    let message = "its API key was revoked on the Outlook bridge's side".to_owned();
+    let message = say::key_was_revoked();
     note(conn, database, None, Level::Warning, message).await?;
     Ok(())
 }
@@ -163,11 +164,8 @@ pub async fn revoke(conn: &mut Connection, database: &Database) -> anyhow::Resul
 /// # Errors
 /// When Postgres fails.
 pub async fn note_copy(conn: &mut Connection, database: &Database, name: &str) -> anyhow::Result<()> {
-    let message = format!(
-        "a database called “{name}” calls with the key of “{}”: it is a copy, or this one was renamed. It is shut out",
-        database.name
-    );
-    if !said_since(conn, database.id, &message, now() - TimeDelta::days(1)).await? {
+    let message = Said::from(say::copy_calls(name, &database.name));
+    if !said_since(conn, database.id, &message.message, now() - TimeDelta::days(1)).await? {
         tracing::warn!(database.uuid = %database.uuid, copy = name, "a copy was shut out");
         note(conn, database, None, Level::Warning, message).await?;
     }
@@ -176,11 +174,11 @@ pub async fn note_copy(conn: &mut Connection, database: &Database, name: &str) -
 
 /// Deletes the database's key, and every token that opens a mailbox for it.
 async fn part(conn: &mut Connection, database: &Database) -> anyhow::Result<()> {
-    let reason = "Odoo was unpaired from the Outlook bridge: log in to Outlook to connect the account again.";
+    let reason = say::log_in_after_unpairing().into();
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
         databases::unpair(conn, database.id, now()).await?;
         api_keys::revoke_all(conn, database.id).await?;
-        accounts::disconnect_all(conn, database.id, reason).await?;
+        accounts::disconnect_all(conn, database.id, &reason).await?;
         Ok(())
     })
     .await
@@ -193,14 +191,7 @@ async fn part(conn: &mut Connection, database: &Database) -> anyhow::Result<()> 
 pub async fn unpair(engine: &Engine, database: &Database) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
     part(&mut conn, database).await?;
-    note(
-        &mut conn,
-        database,
-        None,
-        Level::Info,
-        "was unpaired from the Outlook bridge".to_owned(),
-    )
-    .await?;
+    note(&mut conn, database, None, Level::Info, say::was_unpaired()).await?;
     tracing::info!(database.uuid = %database.uuid, "unpaired");
     Ok(())
 }
@@ -287,12 +278,8 @@ pub async fn set_values(
         company => registrations::put(&mut conn, database, company, entered).await?,
     }
     if let Some(paused) = request.paused.filter(|paused| *paused != database.paused) {
-        let message = if paused {
-            "synchronization was paused"
-        } else {
-            "synchronization goes on"
-        };
-        note(&mut conn, database, None, Level::Info, message.to_owned()).await?;
+        let message = if paused { say::was_paused() } else { say::goes_on() };
+        note(&mut conn, database, None, Level::Info, message).await?;
     }
     // After new credentials or a pause, every mailbox has to catch up.
     let ids: Vec<i64> = accounts::of_database(&mut conn, database.id)

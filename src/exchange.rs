@@ -48,6 +48,7 @@ use crate::store::reason::{Reason, Words};
 use crate::store::stubs::{self, Stub};
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, from_json, outbox};
+use crate::words::{Said, say};
 
 /// The longest that one answer waits, whatever was requested.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -459,10 +460,9 @@ async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest
         );
         return Ok(Fence::Closed);
     }
-    let reason = "Odoo and the Outlook bridge have different histories: one of them is a copy or was restored from a \
-                  backup. Nothing is synced until an administrator pairs this database again in the settings.";
-    databases::quarantine(conn, database.id, reason).await?;
-    let line = Line::general(database.id, None, Level::Error, reason.to_owned());
+    let reason = Said::from(say::histories_differ());
+    databases::quarantine(conn, database.id, &reason.message).await?;
+    let line = Line::general(database.id, None, Level::Error, reason);
     journal::write(conn, line).await?;
     tracing::error!(database.uuid = %database.uuid, "quarantined: the fencing nonces diverged");
     Ok(Fence::Closed)
@@ -726,9 +726,7 @@ impl<'a> Intake<'a> {
         let is_new = self.unit.by_series_key(&series.key).is_none();
         let before = self.unit.get(before)?;
         if is_new && has_files(before) {
-            let message =
-                "goes on as a series of its own in Outlook, to which its attachments are not attached"
-                    .to_owned();
+            let message = say::goes_on_without_attachments();
             let user = before.meeting.organizer_in_odoo();
             let line = Line::of(&before.meeting, user, Level::Warning, message, None);
             before.lines.push(line);

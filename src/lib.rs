@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`measures`] | the metrics |
+//! | [`words`] | the sentences for people: codes, arguments, English templates |
 //! | [`traces`] | traces for OpenTelemetry, if they are turned on |
 //! | [`calendar`] | the domain, without I/O: one meeting, its merge, its plan |
 //! | [`odoo`] | the protocol with Odoo: envelope, errors, snapshots and changes |
@@ -46,6 +47,7 @@ pub mod reset;
 pub mod store;
 pub mod traces;
 pub mod web;
+pub mod words;
 pub mod worker;
 
 #[cfg(test)]

@@ -64,6 +64,16 @@ pub enum Kind {
     Datetime,
     /// A reason, which is answered in words, and cannot be compared.
     Reason,
+    /// The sentence of a reason, which cannot be compared.
+    SentenceOfReason,
+    /// A sentence, which cannot be compared.
+    Sentence,
+}
+
+impl Kind {
+    fn is_compared(self) -> bool {
+        !matches!(self, Self::Reason | Self::SentenceOfReason | Self::Sentence)
+    }
 }
 
 /// The keyword arguments of `search`, `search_read` and `search_count`.
@@ -157,7 +167,8 @@ impl Model {
             })
     }
 
-    /// Returns the fields of these names, and `id`.
+    /// Returns the fields of these names, and `id`. A text comes with its sentence, if it has one:
+    /// callers that do not know sentences do not name them, and ignore them.
     fn fields(&self, names: Option<&[String]>) -> Result<Vec<&Field>, OdooError> {
         let Some(names) = names.filter(|names| !names.is_empty()) else {
             return Ok(self.fields.iter().collect());
@@ -165,8 +176,12 @@ impl Model {
         let mut fields = vec![self.field("id")?];
         for name in names {
             let field = self.field(name)?;
-            if !fields.iter().any(|known| known.name == field.name) {
-                fields.push(field);
+            let sentence = format!("{name}_words");
+            let sentence = self.fields.iter().find(|other| other.name == sentence);
+            for field in [Some(field), sentence].into_iter().flatten() {
+                if !fields.iter().any(|known| known.name == field.name) {
+                    fields.push(field);
+                }
             }
         }
         Ok(fields)
@@ -329,9 +344,13 @@ fn in_words(mut row: Value, fields: &[&Field]) -> Value {
         let Some(value) = values.get_mut(field.name) else {
             continue;
         };
-        if field.kind == Kind::Reason && !value.is_null() {
+        if matches!(field.kind, Kind::Reason | Kind::SentenceOfReason) && !value.is_null() {
             let reason: Reason = serde_json::from_value(value.take()).unwrap_or(Reason::OfAnotherVersion);
-            *value = Value::String(reason.to_string());
+            let said = reason.sentence();
+            *value = match field.kind {
+                Kind::Reason => Value::String(said.message),
+                _ => said.to_json().unwrap_or_default(),
+            };
         }
         if value.is_null() {
             *value = Value::Bool(false);
@@ -349,8 +368,9 @@ pub fn fields_get(model: &Model) -> Value {
             Kind::Boolean => "boolean",
             Kind::Datetime => "datetime",
             Kind::Reason => "text",
+            Kind::SentenceOfReason | Kind::Sentence => "json",
         };
-        let is_compared = field.kind != Kind::Reason;
+        let is_compared = field.kind.is_compared();
         let described = serde_json::json!({"type": kind, "string": field.name, "readonly": true,
             "searchable": is_compared, "sortable": is_compared});
         (field.name.to_owned(), described)

@@ -33,6 +33,7 @@ use crate::store::reason::Reason;
 use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{addresses, api_keys, databases, mail_hours, meetings, resets};
+use crate::words::{Sentence, say};
 
 /// How many meetings are held in memory at once.
 const CHUNK: usize = 200;
@@ -76,21 +77,21 @@ impl DeletePolicy {
     }
 
     /// Returns the name that Odoo's wizard uses.
-    fn label(self) -> &'static str {
+    fn label(self) -> Sentence {
         match self {
-            Self::DontDelete => "left untouched",
-            Self::DeleteMicrosoft => "deleted from Outlook",
-            Self::DeleteOdoo => "deleted from Odoo",
-            Self::DeleteBoth => "deleted from both",
+            Self::DontDelete => say::left_untouched(),
+            Self::DeleteMicrosoft => say::deleted_in_outlook_alone(),
+            Self::DeleteOdoo => say::deleted_in_odoo_alone(),
+            Self::DeleteBoth => say::deleted_in_both(),
         }
     }
 }
 
 impl SyncPolicy {
-    fn label(self) -> &'static str {
+    fn label(self) -> Sentence {
         match self {
-            Self::New => "only new events",
-            Self::All => "all existing events",
+            Self::New => say::only_new_events(),
+            Self::All => say::all_existing_events(),
         }
     }
 }
@@ -228,11 +229,7 @@ async fn begin(
         outbox::approve(conn, account.id).await?;
         mail_hours::count(conn, account.id, -mails, now()).await?;
     }
-    let message = format!(
-        "was reset: existing events {}, next synchronization {}",
-        request.delete_policy.label(),
-        request.sync_policy.label()
-    );
+    let message = say::was_reset(request.delete_policy.label(), request.sync_policy.label());
     note(
         conn,
         database,
@@ -293,7 +290,7 @@ fn reset_meeting(
             mails: i32::try_from(reach.mails(copy)?)?,
             collected: true,
             line: Some(serde_json::to_value(Done {
-                message: "deleted from Outlook by the reset".to_owned(),
+                said: say::deleted_from_outlook_by_reset().into(),
                 decisions: Vec::new(),
                 content: Some(copy.state.clone()),
             })?),
@@ -318,7 +315,7 @@ fn reset_meeting(
             // A person asked for it, so no later planning removes it.
             delivered_at: Some(now()),
             line: Some(serde_json::to_value(Done {
-                message: "deleted from Odoo by the reset".to_owned(),
+                said: say::deleted_from_odoo_by_reset().into(),
                 decisions: Vec::new(),
                 content: meeting.odoo_state.clone(),
             })?),
@@ -457,12 +454,7 @@ async fn each_meeting(
 
 async fn disconnect(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
     accounts::set_resetting(conn, account.id, false).await?;
-    accounts::disconnect(
-        conn,
-        account.id,
-        "The account was reset: log in to Outlook to connect it again.",
-    )
-    .await?;
+    accounts::disconnect(conn, account.id, &say::log_in_after_reset().into()).await?;
     Ok(())
 }
 
@@ -487,15 +479,11 @@ pub async fn depart(
     {
         return Ok(effects);
     }
-    let (what, then) = if departed.deleted {
-        ("deleted", "the account is forgotten")
+    let message = if departed.deleted {
+        say::user_deleted(&account.login)
     } else {
-        ("archived", "the account is disconnected")
+        say::user_archived(&account.login)
     };
-    let message = format!(
-        "the user was {what} in Odoo: {then}, and the events of {} stay in Outlook as they are",
-        account.login
-    );
     if departed.deleted {
         // Nobody is left to answer about the held removals: what other mailboxes show of these
         // meetings decides.
@@ -517,8 +505,8 @@ pub async fn depart(
             .collect();
         effects = plan_without(conn, lock, departed.user_id, &ids).await?;
     } else {
-        let reason = "The user was archived in Odoo: whoever comes back logs in to Outlook again.";
-        accounts::disconnect(conn, account.id, reason).await?;
+        let reason = say::log_in_after_archiving().into();
+        accounts::disconnect(conn, account.id, &reason).await?;
     }
     note(conn, database, Some(departed.user_id), Level::Warning, message).await?;
     Ok(effects)
@@ -548,35 +536,6 @@ async fn plan_without(
 }
 
 /// Returns how far a reset is, in words.
-pub fn progress(left: i64, total: i64) -> String {
-    format!(
-        "The account is being reset: {} of {} deletions in Outlook are left.",
-        grouped(left),
-        grouped(total.max(left))
-    )
-}
-
-/// Formats `3000` as `3,000`.
-fn grouped(number: i64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped() {
-        for (number, text) in [(0, "0"), (412, "412"), (3000, "3,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(grouped(number), text);
-        }
-    }
+pub fn progress(left: i64, total: i64) -> Sentence {
+    say::reset_progress(left, total.max(left))
 }

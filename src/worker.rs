@@ -659,7 +659,7 @@ async fn rest_tenant(
 async fn rest(engine: &Engine, account: &Account, rest: Rest) -> anyhow::Result<Ended> {
     let mut conn = engine.store.get().await?;
     if rest.reason.is_some() {
-        accounts::set_reason(&mut conn, account, rest.reason.as_deref()).await?;
+        accounts::set_reason(&mut conn, account, rest.reason.as_ref()).await?;
     }
     if rest.ignores_wake_ups {
         accounts::rest(&mut conn, account.id, rest.wait).await?;

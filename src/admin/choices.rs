@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::calendar::choices::{Choices, Direction, Kept, Passage};
+use crate::calendar::choices::{Choices, Direction, Passage};
 use crate::engine::{Engine, now};
 use crate::odoo::OdooError;
 use crate::odoo::time::OdooTime;
@@ -17,8 +17,10 @@ use crate::store::choices::{StoredChoices, set_of_account, set_of_database};
 use crate::store::databases::Database;
 use crate::store::journal::{Level, note};
 use crate::store::leases::{self, Urgency};
+use crate::store::reason::choice;
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, meetings};
+use crate::words::{Sentence, say};
 
 /// How many events a preview looks at, the latest made first: more take seconds.
 const LOOKED_AT: usize = 5_000;
@@ -86,7 +88,7 @@ pub struct Changed {
     pub title: String,
     pub start: OdooTime,
     /// Why it is kept out, or was.
-    pub why: Option<Kept>,
+    pub why: Option<Sentence>,
 }
 
 /// Returns the choices of a person, or those for everybody.
@@ -164,7 +166,7 @@ pub async fn preview(
             let changed = |passage: Option<&Passage>| Changed {
                 title: new.title.clone(),
                 start: OdooTime(new.start),
-                why: passage.and_then(Passage::why_less).cloned(),
+                why: passage.and_then(Passage::why_less).map(choice),
             };
             let (was, is) = (amount(old.passage.as_ref()), amount(new.passage.as_ref()));
             if was != Amount::Masked && is == Amount::Masked {
@@ -234,17 +236,10 @@ pub async fn set(engine: &Engine, database: &Database, request: &ChoicesRequest)
         }
     };
     let whose = match request.user_id {
-        Some(_) => "what is synced was chosen anew",
-        None => "what is synced at most was chosen anew for everybody",
+        Some(_) => say::chosen_anew(),
+        None => say::chosen_anew_for_everybody(),
     };
-    note(
-        &mut conn,
-        database,
-        request.user_id,
-        Level::Info,
-        whose.to_owned(),
-    )
-    .await?;
+    note(&mut conn, database, request.user_id, Level::Info, whose).await?;
     leases::wake(&mut conn, ids, Urgency::News).await?;
     engine.wake_workers();
     Ok(())

@@ -1,6 +1,7 @@
 //! What Odoo shows of the journal, and the present state of one event.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::engine::now;
 use crate::odoo::record::Record;
@@ -15,6 +16,7 @@ use crate::store::meetings::Identities;
 use crate::store::people::Person;
 use crate::store::reason::Reason;
 use crate::store::unit::{Dossier, UnitOfWork};
+use crate::words::{Arg, Said, say};
 
 /// The keyword arguments of `outlook.bridge.journal`. Without a user and an event: the whole
 /// database.
@@ -43,6 +45,8 @@ pub struct JournalLine {
     user_id: Option<i32>,
     res_id: Option<i32>,
     message: String,
+    /// The message as a sentence, if it is one.
+    message_words: Option<Value>,
     /// It says how the event stands now; otherwise what was done.
     standing: bool,
 }
@@ -72,6 +76,7 @@ pub async fn read(
         user_id: line.odoo_user_id,
         res_id: line.odoo_id,
         message: line.message,
+        message_words: line.words,
         standing: false,
     }));
     Ok(lines)
@@ -100,13 +105,14 @@ async fn standing(
         return Ok(Vec::new());
     };
     let messages = [why_apart(dossier, &people)?, about_attachments(dossier)];
-    let line = |message| JournalLine {
+    let line = |said: Said| JournalLine {
         time: OdooTime(people.now),
         level: Level::Info,
         title: dossier.meeting.title(),
         user_id: dossier.meeting.organizer_in_odoo(),
         res_id: request.res_id,
-        message,
+        message_words: said.to_json(),
+        message: said.message,
         standing: true,
     };
     Ok(messages.into_iter().flatten().map(line).collect())
@@ -114,7 +120,7 @@ async fn standing(
 
 /// Returns the line about attached files in Outlook, with the address where the organizer, or else
 /// another owner of a copy, sees them.
-fn about_attachments(dossier: &Dossier) -> Option<String> {
+fn about_attachments(dossier: &Dossier) -> Option<Said> {
     let mut copies: Vec<_> = dossier.copies.iter().filter(|copy| !copy.gone).collect();
     copies.sort_by_key(|copy| !copy.is_organizer);
     // Data of another version of the service is ignored.
@@ -124,19 +130,17 @@ fn about_attachments(dossier: &Dossier) -> Option<String> {
     let event = shown.find(WireEvent::has_files)?;
     let link = event.web_link.as_deref().map(str::trim);
     let link = link.filter(|link| link.starts_with("https://") && !link.contains(char::is_whitespace));
-    Some(match link {
-        Some(link) => format!("it has attachments in Outlook, which are seen there alone: {link}"),
-        None => "it has attachments in Outlook, which are seen there alone".to_owned(),
-    })
+    let said = link.map_or_else(say::stands_attachments, say::stands_attachments_at);
+    Some(said.into())
 }
 
-fn not_synced(reason: &Reason) -> String {
-    format!("it is not synced. {reason}")
+fn not_synced(reason: &Reason) -> Said {
+    say::stands_not_synced(reason.sentence()).into()
 }
 
 /// Returns why an event of Odoo is not in Outlook, or differs there; `None` if it is in step, or
 /// over.
-fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<String>> {
+fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<Said>> {
     let meeting = &dossier.meeting;
     let record = match meeting.record() {
         Ok(record) => record,
@@ -159,54 +163,50 @@ fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<String
     if meeting.differs
         && let Some(closed) = closed
     {
-        return Ok(Some(format!(
-            "it was changed in Odoo and is another one in Outlook, as {closed}"
-        )));
+        return Ok(Some(say::stands_differs_as(closed.sentence()).into()));
     }
     let template = record.template().ok();
     if meeting.differs {
         let organizer = template.as_ref().and_then(|template| people.organizer(template));
         let words = if organizer.is_some_and(Person::is_connected) {
-            "it was changed in Odoo, and goes to Outlook once its organizer's mailbox has shown it"
+            say::stands_until_shown()
         } else {
-            "it was changed in Odoo and is another one in Outlook, as its organizer's mailbox is not connected"
+            say::stands_differs_unconnected()
         };
-        return Ok(Some(words.to_owned()));
+        return Ok(Some(words.into()));
     }
     let Some(template) = template else {
         return Ok(None);
     };
     let Some(organizer) = &template.organizer else {
         let is_shown = dossier.copies.iter().any(|copy| !copy.gone);
-        return Ok((!is_shown).then(|| "it is in Odoo alone, as nobody organizes it".to_owned()));
+        return Ok((!is_shown).then(|| say::stands_without_organizer().into()));
     };
     let name = organizer.name.as_deref().or(organizer.email.as_deref());
-    let name = name.unwrap_or("its organizer");
+    let name = name.map_or_else(|| say::its_organizer().into(), Arg::from);
     let account = people.organizer(&template);
     let words = match account {
         _ if dossier.copies.iter().any(|copy| !copy.gone) => match account {
             Some(account) if !account.is_active() && !dossier.writes.is_empty() => {
-                format!("its changes wait for {name}, whose calendar is not synced for now")
+                say::stands_changes_wait(name)
             }
-            Some(_) | None if !dossier.writes.is_empty() => {
-                "its changes are on their way to Outlook".to_owned()
-            }
+            Some(_) | None if !dossier.writes.is_empty() => say::stands_changes_on_their_way(),
             Some(_) | None => return Ok(None),
         },
         Some(account) if account.is_connected() => {
             let made = people.made_at(&record);
             if account.ignore_before.is_some_and(|before| made < before) {
-                format!("it is in Odoo alone, as {name} chose to sync only what is new")
+                say::stands_only_new(name)
             } else if planner::closed::is_from_before(made, people) {
-                "it is in Odoo alone, as it was created before the date from which on events go to Outlook (in the settings)".to_owned()
+                say::stands_too_early()
             } else if people.database.paused || !account.is_active() {
-                format!("it waits for {name}, whose calendar is not synced for now")
+                say::stands_waits(name)
             } else {
-                "it is on its way to Outlook".to_owned()
+                say::stands_on_its_way()
             }
         }
-        Some(_) => format!("it is in Odoo alone until {name} has logged in to Outlook again"),
-        None => format!("it is in Odoo alone, as its organizer, {name}, is not connected to Outlook"),
+        Some(_) => say::stands_until_login(name),
+        None => say::stands_unconnected(name),
     };
-    Ok(Some(words))
+    Ok(Some(words.into()))
 }

@@ -17,6 +17,7 @@ use crate::store::journal::note;
 use crate::store::leases::{self, Urgency};
 use crate::store::seal::{digest, random_secret};
 use crate::store::{Connection, accounts};
+use crate::words::{Said, say};
 
 /// How long an enrollment code is valid.
 pub const ENROLLMENT_LIFE: TimeDelta = TimeDelta::hours(1);
@@ -201,22 +202,20 @@ async fn redeem(
         None => None,
     };
     let database = databases::pair(conn, pairing).await?;
-    let mut message = format!("“{}” was paired with the Outlook bridge", database.name);
+    let mut said = Said::from(say::was_paired(&database.name));
     let mut level = Level::Info;
     let moved = known.as_ref().and_then(|known| differences(known, &database));
     if known.is_some() {
         databases::rebaseline(conn, database.id, now).await?;
-        message.push_str(" again: both sides are compared anew, and nothing is written that is equal");
+        said = say::was_paired_again(&database.name).into();
     }
     if let Some(moved) = &moved {
         databases::note_moved(conn, database.id, Some(moved)).await?;
-        message.push_str(&format!(
-            ". As {moved}, nothing is exchanged before it is confirmed where the bridge runs: outlook-bridge confirm {}",
-            database.uuid
-        ));
+        let uuid = database.uuid.to_string();
+        said = say::wait_for_confirmation(said, moved, uuid).into();
         level = Level::Warning;
     }
-    note(conn, &database, None, level, message).await?;
+    note(conn, &database, None, level, said).await?;
     Ok(Outcome::Paired {
         moved: moved.is_some(),
     })
@@ -250,14 +249,7 @@ pub async fn confirm(conn: &mut Connection, database: &Database) -> anyhow::Resu
         return Ok(None);
     };
     databases::note_moved(conn, database.id, None).await?;
-    note(
-        conn,
-        database,
-        None,
-        Level::Info,
-        format!("it was confirmed where the bridge runs that {moved}"),
-    )
-    .await?;
+    note(conn, database, None, Level::Info, say::was_confirmed(&moved)).await?;
     let accounts = accounts::of_database(conn, database.id).await?;
     leases::wake(
         conn,

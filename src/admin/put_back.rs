@@ -29,6 +29,7 @@ use crate::store::journal::{Level, Line};
 use crate::store::meetings::{self, Meeting};
 use crate::store::people::Person;
 use crate::store::unit::UnitOfWork;
+use crate::words::say;
 
 /// A meeting that was deleted.
 #[derive(Debug, Serialize)]
@@ -131,7 +132,7 @@ pub async fn put_back(
                 meeting,
                 meeting.organizer_in_odoo(),
                 Level::Info,
-                "is to be put back, as somebody asked for it".to_owned(),
+                say::is_to_be_put_back(),
                 None,
             );
             dossier.lines.push(line);
@@ -176,7 +177,7 @@ fn of(meeting: &Meeting, people: &People) -> anyhow::Result<Preview> {
 fn shown(meeting: &Meeting, people: &People) -> Lost {
     let lost = lost_document(meeting, people).ok().flatten();
     let time = lost.map(|lost| {
-        let first = words::time(&lost.master.time);
+        let first = words::time(&lost.master.time).in_english(words::DAY);
         if lost.is_single() {
             first
         } else {

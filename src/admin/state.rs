@@ -12,6 +12,7 @@ use crate::reset;
 use crate::store::accounts::{Account, SyncState};
 use crate::store::told::Telling;
 use crate::store::{Connection, databases, registrations as stored, told};
+use crate::words::{Said, Sentence, say};
 
 /// The least number of days that Odoo sends, however few days its mailboxes are read for. The
 /// comparison after a new pairing lies inside (`migration::baseline`).
@@ -116,24 +117,33 @@ async fn build(
 fn account_state(
     account: &Account,
     problem: Option<&str>,
-    progress: Option<String>,
-    standing: Option<String>,
+    progress: Option<Sentence>,
+    standing: Option<Sentence>,
 ) -> AccountState {
+    let stored = || {
+        account
+            .reason
+            .clone()
+            .map(|reason| Said::stored(reason, account.reason_words.clone()))
+    };
     let (status, reason) = match account.state {
         SyncState::Stopped => (AccountStatus::Stopped, None),
-        SyncState::NeedAuth => (AccountStatus::NeedAuth, account.reason.clone()),
+        SyncState::NeedAuth => (AccountStatus::NeedAuth, stored()),
         SyncState::Active if progress.is_some() => {
-            let words = [progress.as_deref(), problem.or(account.reason.as_deref())];
+            let said = [progress.map(Said::from), problem.map(Said::from).or_else(stored)];
+            let said = said.into_iter().flatten();
             (
                 AccountStatus::Resetting,
-                Some(words.into_iter().flatten().collect::<Vec<_>>().join(" ")),
+                said.reduce(|progress, why| say::in_a_row(progress, why).into()),
             )
         }
-        SyncState::Active if account.is_braked() => (AccountStatus::Attention, brake::words(account)),
+        SyncState::Active if account.is_braked() => {
+            (AccountStatus::Attention, brake::words(account).map(Said::from))
+        }
         SyncState::Active => match problem
-            .or(account.reason.as_deref())
-            .map(str::to_owned)
-            .or(standing)
+            .map(Said::from)
+            .or_else(stored)
+            .or_else(|| standing.map(Said::from))
         {
             Some(words) => (AccountStatus::Attention, Some(words)),
             None => (AccountStatus::Active, None),
@@ -142,7 +152,8 @@ fn account_state(
     AccountState {
         user_id: account.odoo_user_id,
         status,
-        reason,
+        reason_words: reason.as_ref().and_then(Said::to_json),
+        reason: reason.map(|said| said.message),
         login: Some(account.login.clone()),
         last_sync: account.last_sync_at.map(OdooTime),
         connected_at: OdooTime(account.connected_at),

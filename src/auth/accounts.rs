@@ -32,6 +32,7 @@ use crate::store::logins::{self, LoginAttempt, verifier_place};
 use crate::store::refusals::{self, Refusal};
 use crate::store::seal::digest;
 use crate::store::{addresses as stored_addresses, registrations as stored, resets, troubles};
+use crate::words::{Said, Sentence, say};
 
 /// How long a redeemed code gets the same answer again.
 const REPEAT_LIFE: TimeDelta = TimeDelta::minutes(10);
@@ -226,9 +227,7 @@ async fn consented_for_everybody(
         refusals::forget_all(conn, database.id)
             .await
             .map_err(anyhow::Error::from)?;
-        let message =
-            "An administrator of Microsoft 365 has allowed this Odoo for everybody in the organization"
-                .to_owned();
+        let message = say::allowed_for_everybody();
         note(conn, database, Some(user_id), Level::Info, message).await?;
     }
     Ok(RedeemAnswer {
@@ -445,7 +444,7 @@ async fn connect(
                 stored::set_problem(conn, id, None).await?;
             }
             stored::drop_unused(conn, database.id).await?;
-            let message = format!("connected to Outlook as {}", who.login);
+            let message = say::connected_as(who.login);
             note(conn, database, Some(user_id), Level::Info, message).await?;
             Ok(Some(account))
         })
@@ -502,7 +501,7 @@ async fn resume_reset(
         database,
         Some(account.odoo_user_id),
         Level::Info,
-        "logged in again: the reset goes on".to_owned(),
+        say::reset_goes_on(),
     )
     .await?;
     engine.wake_workers();
@@ -541,7 +540,7 @@ pub async fn stop(engine: &Engine, database: &Database, user_id: i32) -> Result<
         user_id,
         SyncState::Active,
         SyncState::Stopped,
-        "stopped syncing",
+        say::stopped_syncing(),
     )
     .await
 }
@@ -557,7 +556,7 @@ pub async fn restart(engine: &Engine, database: &Database, user_id: i32) -> Resu
         user_id,
         SyncState::Stopped,
         SyncState::Active,
-        "syncs again",
+        say::syncs_again(),
     )
     .await
 }
@@ -568,7 +567,7 @@ async fn switch(
     user_id: i32,
     from: SyncState,
     to: SyncState,
-    message: &str,
+    message: Sentence,
 ) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
     if let Some(account) = store::of_user(&mut conn, database.id, user_id).await? {
@@ -579,14 +578,7 @@ async fn switch(
                 // The next run plans the changes that waited.
                 store::plan_anew(&mut conn, account.id).await?;
             }
-            note(
-                &mut conn,
-                database,
-                Some(user_id),
-                Level::Info,
-                message.to_owned(),
-            )
-            .await?;
+            note(&mut conn, database, Some(user_id), Level::Info, message).await?;
         }
         leases::wake(&mut conn, vec![account.id], Urgency::Person).await?;
         engine.wake_workers();
@@ -639,7 +631,7 @@ pub async fn fresh_token(
     }
     let Some(refresh) = account.refresh_token(&engine.sealer)? else {
         let mut conn = engine.store.get().await?;
-        store::disconnect(&mut conn, account.id, "Log in to Outlook again.")
+        store::disconnect(&mut conn, account.id, &say::log_in_again().into())
             .await
             .map_err(anyhow::Error::from)?;
         return Err(TokenError::NeedsLogin);
@@ -700,15 +692,13 @@ pub async fn fresh_token(
             tracing::warn!(account.id = account.id, %error, "consent is gone");
             note_refusal(&mut conn, database, account.odoo_user_id, &error.to_string()).await?;
             let known = words::explain_to_user(&error.to_string());
-            let reason = known
-                .as_deref()
-                .unwrap_or("Microsoft does not accept the earlier login any more: log in to Outlook again.");
+            let reason = known.map_or_else(|| say::login_not_accepted().into(), Said::from);
             lose_consent(&mut conn, database, account, reason).await
         }
         // Nobody maintains an app that was replaced: its users move to the present one.
         Err(error @ LoginError::AdminProblem { .. }) if registration.row.retired => {
             tracing::warn!(account.id = account.id, %error, "the app consented to is out of use");
-            let reason = "The app registration that Odoo uses has changed: log in to Outlook again.";
+            let reason = say::log_in_with_new_app().into();
             lose_consent(&mut conn, database, account, reason).await
         }
         Err(error @ LoginError::AdminProblem { .. }) => {
@@ -765,7 +755,7 @@ pub async fn challenged(
     troubles::note_claims(&mut conn, account.id, claims).await?;
     // Read again, as the run may have renewed the token.
     let present = store::by_id(&mut conn, account.id).await?;
-    match lose_consent(&mut conn, database, &present, PROVE_AGAIN).await {
+    match lose_consent(&mut conn, database, &present, PROVE_AGAIN.into()).await {
         Err(TokenError::Internal(error)) => Err(error),
         _ => Ok(()),
     }
@@ -782,13 +772,13 @@ async fn lose_consent(
     conn: &mut Connection,
     database: &Database,
     account: &Account,
-    reason: &str,
+    reason: Said,
 ) -> Result<SecretString, TokenError> {
     let lost = async {
-        let lost = store::lose_consent(conn, account.id, account.refresh_token.as_ref(), reason).await?;
+        let lost = store::lose_consent(conn, account.id, account.refresh_token.as_ref(), &reason).await?;
         if lost {
-            let (user_id, words) = (Some(account.odoo_user_id), reason.to_owned());
-            note(conn, database, user_id, Level::Warning, words).await?;
+            let user_id = Some(account.odoo_user_id);
+            note(conn, database, user_id, Level::Warning, reason).await?;
         }
         anyhow::Ok(lost)
     };

@@ -104,24 +104,16 @@ impl Default for Choices {
 }
 
 /// Why a meeting does not cross.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "choice", content = "of")]
 pub enum Kept {
-    #[error("changes go only to Odoo")]
     OnlyToOdoo,
-    #[error("changes go only to Outlook")]
     OnlyToOutlook,
-    #[error("it is private")]
     Private,
-    #[error("it is shown as free")]
     Free,
-    #[error("the invitation is not accepted")]
     NotAccepted,
-    #[error("it has the category “{0}”")]
     Category(String),
-    #[error("its title contains “{0}”")]
     Title(String),
-    #[error("it ended before {0}")]
     Earlier(NaiveDate),
 }
 

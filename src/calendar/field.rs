@@ -55,22 +55,6 @@ impl Group {
         }
     }
 
-    /// Returns the name that a person uses.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Title => "title",
-            Self::Body => "description",
-            Self::Location => "location",
-            Self::Time => "time",
-            Self::Privacy => "privacy",
-            Self::ShowAs => "availability",
-            Self::Reminder => "reminder",
-            Self::Video => "video link",
-            Self::Online => "online meeting",
-            Self::Attendees => "attendees",
-        }
-    }
-
     /// Returns whether other people see it. A write of the other groups alone must not mail
     /// anybody.
     pub fn visible_to_guests(self) -> bool {

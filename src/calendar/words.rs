@@ -2,61 +2,60 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Month, TimeZone, Utc, Weekday};
-use chrono_tz::Tz;
+use chrono::Weekday;
 
 use super::event::{Address, Answer, Event, Privacy, ShowAs, Time};
 use super::recurrence::{Days, End, Pattern, Position, Rule};
 use crate::calendar::field::Group;
+use crate::words::{Arg, MonthOfYear, Sentence, Span, Weekdays, say};
+
+/// How English writes a day.
+pub const DAY: &str = "%a %-d %b %Y";
 
 /// Describes a change of `groups` to `target`, as
 /// `moved to Tue 24 Nov 2026, 14:00 to 15:00 (Europe/Brussels), title is now “Review”`. `before` is
 /// the state before the change.
-pub fn change(groups: &BTreeSet<Group>, before: &Event, target: &Event) -> String {
-    let parts: Vec<String> = groups
+pub fn change(groups: &BTreeSet<Group>, before: &Event, target: &Event) -> Arg {
+    let parts: Vec<Sentence> = groups
         .iter()
-        .filter_map(|group| part(*group, before, target))
+        .flat_map(|group| part(*group, before, target))
         .collect();
     if parts.is_empty() {
-        "brought up to date".to_owned()
+        say::brought_up_to_date().into()
     } else {
-        parts.join(", ")
+        parts.into()
     }
 }
 
-fn part(group: Group, before: &Event, target: &Event) -> Option<String> {
-    let quoted = |what: &str, value: &str| {
-        if value.is_empty() {
-            format!("{what} removed")
-        } else {
-            format!("{what} is now “{value}”")
-        }
-    };
-    Some(match group {
-        Group::Title => quoted("title", &target.title),
-        Group::Body => "description changed".to_owned(),
-        Group::Location => quoted("location", &target.location),
-        Group::Time => format!("moved to {}", time(&target.time)),
-        Group::Privacy => format!("privacy is now {}", privacy(target.privacy)),
-        Group::ShowAs => format!("shown as {}", show_as(target.show_as)),
-        Group::Reminder => target.reminder.map_or_else(
-            || "reminder removed".to_owned(),
-            |minutes| format!("reminder {minutes} minutes before"),
-        ),
-        Group::Video => quoted("video link", &target.video),
-        Group::Online if target.online => "made a Teams meeting".to_owned(),
-        Group::Online => "no longer a Teams meeting".to_owned(),
+fn part(group: Group, before: &Event, target: &Event) -> Vec<Sentence> {
+    let one = match group {
+        Group::Title if target.title.is_empty() => say::title_removed(),
+        Group::Title => say::title_is_now(&target.title),
+        Group::Body => say::description_changed(),
+        Group::Location if target.location.is_empty() => say::location_removed(),
+        Group::Location => say::location_is_now(&target.location),
+        Group::Time => say::moved_to(time(&target.time)),
+        Group::Privacy => say::privacy_is_now(privacy(target.privacy)),
+        Group::ShowAs => say::shown_as(show_as(target.show_as)),
+        Group::Reminder => target
+            .reminder
+            .map_or_else(say::reminder_removed, say::reminder_before),
+        Group::Video if target.video.is_empty() => say::video_removed(),
+        Group::Video => say::video_is_now(&target.video),
+        Group::Online if target.online => say::made_online(),
+        Group::Online => say::no_longer_online(),
         Group::Attendees => return guests(before, target),
-    })
+    };
+    vec![one]
 }
 
-fn guests(before: &Event, target: &Event) -> Option<String> {
+fn guests(before: &Event, target: &Event) -> Vec<Sentence> {
     let addresses = |event: &Event| event.attendees.keys().cloned().collect::<BTreeSet<Address>>();
     let (old, new) = (addresses(before), addresses(target));
-    let list = |set: Vec<&Address>| set.iter().map(|a| a.as_str()).collect::<Vec<_>>().join(", ");
+    let list = |set: Vec<&Address>| set.iter().map(|a| a.to_string()).collect::<Vec<_>>();
     let added = list(new.difference(&old).collect());
     let removed = list(old.difference(&new).collect());
-    let answers: Vec<String> = target
+    let answers = target
         .attendees
         .iter()
         .filter(|(address, now)| {
@@ -65,101 +64,67 @@ fn guests(before: &Event, target: &Event) -> Option<String> {
                 .get(address)
                 .is_some_and(|then| then.answer != now.answer)
         })
-        .map(|(address, now)| format!("{address} {}", answer(now.answer)))
-        .collect();
-    let parts: Vec<String> = [
-        (!added.is_empty()).then(|| format!("invited {added}")),
-        (!removed.is_empty()).then(|| format!("no longer invited {removed}")),
-        (!answers.is_empty()).then(|| answers.join(", ")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
+        .map(|(address, now)| answer(address, now.answer));
+    let changed = [
+        (!added.is_empty()).then(|| say::invited(added)),
+        (!removed.is_empty()).then(|| say::no_longer_invited(removed)),
+    ];
+    changed.into_iter().flatten().chain(answers).collect()
 }
 
-/// Describes when an event takes place, in the zone it was written in.
-pub fn time(time: &Time) -> String {
+/// Describes when an event takes place. English says it in the zone it was written in. The template
+/// that it is put into has the format of a single day.
+pub fn time(time: &Time) -> Arg {
     match time {
         Time::AllDay { start, end } => {
             let last = end.pred_opt().unwrap_or(*end).max(*start);
             if last == *start {
-                start.format("%a %-d %b %Y").to_string()
+                (*start).into()
             } else {
-                format!("{} to {}", start.format("%a %-d %b"), last.format("%a %-d %b %Y"))
+                say::days(*start, last).into()
             }
         }
-        Time::Timed { start, end, zone } => match zone.parse::<Tz>() {
-            Ok(tz) => span(*start, *end, &tz, zone),
-            Err(_) => span(*start, *end, &Utc, "UTC"),
-        },
+        Time::Timed { start, end, zone } => Span::new(*start, *end, zone).into(),
     }
 }
 
-fn span<Z: TimeZone>(start: DateTime<Utc>, end: DateTime<Utc>, zone: &Z, name: &str) -> String
-where
-    Z::Offset: std::fmt::Display,
-{
-    let (start, end) = (start.with_timezone(zone), end.with_timezone(zone));
-    let until = if start.date_naive() == end.date_naive() {
-        end.format("%H:%M").to_string()
-    } else {
-        end.format("%a %-d %b, %H:%M").to_string()
-    };
-    format!("{} to {until} ({name})", start.format("%a %-d %b %Y, %H:%M"))
-}
-
 /// Describes how a series repeats, as `every 2 weeks on Tue and Thu, until 31 Dec 2026`.
-pub fn rule(rule: &Rule) -> String {
-    let every = |unit: &str| match rule.interval.get() {
-        1 => format!("every {unit}"),
-        n => format!("every {n} {unit}s"),
+pub fn rule(rule: &Rule) -> Sentence {
+    type Every = (fn() -> Sentence, fn(u32) -> Sentence);
+    let every = |(one, several): Every| match rule.interval.get() {
+        1 => one(),
+        n => several(n),
     };
-    let (every, when) = match rule.pattern {
-        Pattern::Daily => (every("day"), String::new()),
-        Pattern::Weekly { days, .. } => (every("week"), format!(" on {}", weekdays(days))),
-        Pattern::MonthlyByDate { day, .. } => (every("month"), format!(" on day {day}")),
-        Pattern::MonthlyByDay { position, days } => {
-            (every("month"), format!(" on the {}", nth_day(position, days)))
+    let months: Every = (say::every_month, say::every_months);
+    let years: Every = (say::every_year, say::every_years);
+    let repeats = match rule.pattern {
+        Pattern::Daily => every((say::every_day, say::every_days)),
+        Pattern::Weekly { days, .. } => {
+            let every = every((say::every_week, say::every_weeks));
+            say::on_weekdays(every, weekdays(days))
         }
-        Pattern::YearlyByDate { month, day, .. } => {
-            (every("year"), format!(" on {day} {}", month_name(month)))
-        }
+        Pattern::MonthlyByDate { day, .. } => say::on_day_of_month(every(months), day),
+        Pattern::MonthlyByDay { position, days } => say::on_nth(every(months), nth_day(position, days)),
+        Pattern::YearlyByDate { month, day, .. } => say::on_date(every(years), day, MonthOfYear::new(month)),
         Pattern::YearlyByDay {
             month,
             position,
             days,
-        } => (
-            every("year"),
-            format!(" on the {} of {}", nth_day(position, days), month_name(month)),
-        ),
+        } => say::on_nth_of_month(every(years), nth_day(position, days), MonthOfYear::new(month)),
     };
-    let end = match rule.end {
-        End::Forever => String::new(),
-        End::Count(count) if count.get() == 1 => ", once".to_owned(),
-        End::Count(count) => format!(", {count} times"),
-        End::Until(last) => format!(", until {}", last.format("%-d %b %Y")),
-    };
-    format!("{every}{when}{end}")
-}
-
-fn weekdays(days: Days) -> String {
-    let names: Vec<String> = days.iter().map(|day| day.to_string()).collect();
-    match names.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
-        None => "no day".to_owned(),
+    match rule.end {
+        End::Forever => repeats,
+        End::Count(count) if count.get() == 1 => say::rule_once(repeats),
+        End::Count(count) => say::rule_times(repeats, count.get()),
+        End::Until(last) => say::rule_until(repeats, last),
     }
 }
 
-fn nth_day(position: Position, days: Days) -> String {
-    let nth = match position {
-        Position::First => "first",
-        Position::Second => "second",
-        Position::Third => "third",
-        Position::Fourth => "fourth",
-        Position::Last => "last",
-    };
+fn weekdays(days: Days) -> Weekdays {
+    days.iter().collect()
+}
+
+fn nth_day(position: Position, days: Days) -> Sentence {
     let all = |wanted: &[Weekday]| days == wanted.iter().copied().collect::<Days>();
     let workdays = [
         Weekday::Mon,
@@ -168,50 +133,66 @@ fn nth_day(position: Position, days: Days) -> String {
         Weekday::Thu,
         Weekday::Fri,
     ];
-    let what = match days.len() {
-        7 => "day".to_owned(),
-        _ if all(&workdays) => "workday".to_owned(),
-        _ if all(&[Weekday::Sat, Weekday::Sun]) => "day of a weekend".to_owned(),
-        1 => weekdays(days),
-        _ => format!("of {}", weekdays(days)),
+    let what: Arg = match days.len() {
+        7 => say::any_day().into(),
+        _ if all(&workdays) => say::workday().into(),
+        _ if all(&[Weekday::Sat, Weekday::Sun]) => say::weekend_day().into(),
+        1 => weekdays(days).into(),
+        _ => say::of_weekdays(weekdays(days)).into(),
     };
-    format!("{nth} {what}")
+    match position {
+        Position::First => say::nth_first(what),
+        Position::Second => say::nth_second(what),
+        Position::Third => say::nth_third(what),
+        Position::Fourth => say::nth_fourth(what),
+        Position::Last => say::nth_last(what),
+    }
 }
 
-fn month_name(month: u32) -> &'static str {
-    let named = u8::try_from(month)
-        .ok()
-        .and_then(|month| Month::try_from(month).ok());
-    named.map_or("?", |month| month.name())
-}
-
-fn privacy(privacy: Privacy) -> &'static str {
+fn privacy(privacy: Privacy) -> Sentence {
     match privacy {
-        Privacy::Normal => "public",
-        Privacy::Personal => "personal",
-        Privacy::Private => "private",
-        Privacy::Confidential => "confidential",
+        Privacy::Normal => say::privacy_normal(),
+        Privacy::Personal => say::privacy_personal(),
+        Privacy::Private => say::privacy_private(),
+        Privacy::Confidential => say::privacy_confidential(),
     }
 }
 
-fn show_as(show_as: ShowAs) -> &'static str {
+fn show_as(show_as: ShowAs) -> Sentence {
     match show_as {
-        ShowAs::Free => "free",
-        ShowAs::Tentative => "tentative",
-        ShowAs::Busy => "busy",
-        ShowAs::OutOfOffice => "out of office",
-        ShowAs::WorkingElsewhere => "working elsewhere",
-        ShowAs::Unknown => "unknown",
+        ShowAs::Free => say::show_as_free(),
+        ShowAs::Tentative => say::show_as_tentative(),
+        ShowAs::Busy => say::show_as_busy(),
+        ShowAs::OutOfOffice => say::show_as_out_of_office(),
+        ShowAs::WorkingElsewhere => say::show_as_working_elsewhere(),
+        ShowAs::Unknown => say::show_as_unknown(),
     }
 }
 
-/// Returns a response as a verb: `accepted`.
-pub fn answer(answer: Answer) -> &'static str {
+/// Says a guest's response, as `ann@contoso.example accepted`.
+pub fn answer(guest: &Address, answer: Answer) -> Sentence {
+    let guest = guest.as_str();
     match answer {
-        Answer::NeedsAction => "has not answered yet",
-        Answer::Accepted => "accepted",
-        Answer::Tentative => "may come",
-        Answer::Declined => "declined",
+        Answer::NeedsAction => say::has_not_answered(guest),
+        Answer::Accepted => say::has_accepted(guest),
+        Answer::Tentative => say::may_come(guest),
+        Answer::Declined => say::has_declined(guest),
+    }
+}
+
+/// Says the name that a person uses for a group.
+pub fn group(group: Group) -> Sentence {
+    match group {
+        Group::Title => say::group_title(),
+        Group::Body => say::group_body(),
+        Group::Location => say::group_location(),
+        Group::Time => say::group_time(),
+        Group::Privacy => say::group_privacy(),
+        Group::ShowAs => say::group_show_as(),
+        Group::Reminder => say::group_reminder(),
+        Group::Video => say::group_video(),
+        Group::Online => say::group_online(),
+        Group::Attendees => say::group_attendees(),
     }
 }
 
@@ -221,9 +202,9 @@ pub fn value(group: Group, event: &Event) -> String {
         Group::Title => event.title.clone(),
         Group::Body => super::body::as_text(&event.body),
         Group::Location => event.location.clone(),
-        Group::Time => time(&event.time),
-        Group::Privacy => privacy(event.privacy).to_owned(),
-        Group::ShowAs => show_as(event.show_as).to_owned(),
+        Group::Time => time(&event.time).in_english(DAY),
+        Group::Privacy => privacy(event.privacy).to_string(),
+        Group::ShowAs => show_as(event.show_as).to_string(),
         Group::Reminder => event.reminder.map_or_else(
             || "none".to_owned(),
             |minutes| format!("{minutes} minutes before"),
@@ -241,7 +222,7 @@ pub fn value(group: Group, event: &Event) -> String {
 
 #[cfg(test)]
 mod tests {
-    use chrono::NaiveDate;
+    use chrono::{NaiveDate, TimeZone, Utc};
 
     use super::*;
     use crate::calendar::merge::tests::sample;
@@ -258,7 +239,7 @@ mod tests {
         target.title = "Quarterly review".into();
         let groups = BTreeSet::from([Group::Title, Group::Time]);
         assert_eq!(
-            change(&groups, &before, &target),
+            change(&groups, &before, &target).in_english(""),
             "title is now “Quarterly review”, moved to Tue 24 Nov 2026, 14:00 to 15:00 (Europe/Brussels)"
         );
     }
@@ -273,6 +254,7 @@ mod tests {
                 interval,
                 end,
             })
+            .to_string()
         };
         let weekly = |of: &[Weekday]| Pattern::Weekly {
             days: days(of),
@@ -320,17 +302,21 @@ mod tests {
                 start: day(start),
                 end: day(end),
             })
+            .in_english(DAY)
         };
         assert_eq!(all_day(24, 25), "Tue 24 Nov 2026");
         assert_eq!(all_day(24, 27), "Tue 24 Nov to Thu 26 Nov 2026");
         let before = sample();
         let mut target = before.clone();
         target.attendees.clear();
-        let words = change(&BTreeSet::from([Group::Attendees]), &before, &target);
+        let words = change(&BTreeSet::from([Group::Attendees]), &before, &target).in_english("");
         assert!(
             before.attendees.is_empty() || words.starts_with("no longer invited "),
             "{words}"
         );
-        assert_eq!(change(&BTreeSet::new(), &before, &target), "brought up to date");
+        assert_eq!(
+            change(&BTreeSet::new(), &before, &target).in_english(""),
+            "brought up to date"
+        );
     }
 }

@@ -59,7 +59,7 @@ fn trouble_of(known: &Known, account: &Account) -> Option<String> {
     }
     let lasting = || {
         let troubles = known.troubles.get(&account.id)?;
-        describe_lasting_limit(troubles, account)
+        Some(describe_lasting_limit(troubles, account)?.to_string())
     };
     let failing = || {
         let is_failing = account.failures >= FAILURES_BEFORE_REASON;

@@ -4,6 +4,7 @@
 use crate::engine::{Engine, now};
 use crate::store::databases::{self, Database};
 use crate::store::journal::{self, Level, Line};
+use crate::words::say;
 
 /// How many exchanges in a row must fail before this is reported. Postgres may have been away for a
 /// moment.
@@ -53,7 +54,7 @@ pub async fn note_success(engine: &Engine, database: &Database) {
         let mut conn = engine.store.get().await?;
         databases::forget_failures(&mut conn, database.id).await?;
         if problem(database).is_some() {
-            let words = "exchanges succeed again".to_owned();
+            let words = say::exchanges_succeed();
             journal::write(&mut conn, Line::general(database.id, None, Level::Info, words)).await?;
         }
         anyhow::Ok(())

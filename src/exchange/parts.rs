@@ -24,6 +24,7 @@ use crate::store::outbox::{self, OdooDebt};
 use crate::store::reason::{Reason, Words};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, fails_as_a_whole, from_json};
+use crate::words::say;
 
 /// What Odoo shows in the event's conversation. The reason is in the log and in the journal, as its
 /// words are the service's.
@@ -278,18 +279,13 @@ async fn reject(
     )
     .await;
     if !matches!(said, Ok(true)) {
-        let message = format!("could not be taken over from Odoo; it is tried again: {error:#}");
+        let message = say::not_taken_over_now(storable(&format!("{error:#}")));
         let name = about.identities.into_iter().next().unwrap_or_default();
         let line = Line {
             odoo_id: name.odoo_id,
             series_key: name.key.map(|key| storable(&key)),
             title: storable(&about.title),
-            ..Line::general(
-                people.database.id,
-                about.user_id,
-                Level::Error,
-                storable(&message),
-            )
+            ..Line::general(people.database.id, about.user_id, Level::Error, message)
         };
         journal::write(conn, line).await?;
     }

@@ -23,6 +23,7 @@ use crate::store::journal::Level;
 use crate::store::journal::note;
 use crate::store::leases::{self, Urgency};
 use crate::store::{Connection, meetings, outbox, removals};
+use crate::words::{Sentence, say};
 
 /// The time within which removals count together.
 const PERIOD: TimeDelta = TimeDelta::hours(1);
@@ -48,23 +49,14 @@ pub struct Removal {
 }
 
 /// Returns what an administrator is told about a mailbox's removals.
-pub fn words(account: &Account) -> Option<String> {
+pub fn words(account: &Account) -> Option<Sentence> {
     account.brake_at?;
     let (waiting, earlier, of) = (account.brake_removals, account.brake_earlier, account.brake_of);
-    let removed = if earlier == 0 {
-        format!(
-            "Outlook says that {waiting} of this user's {of} events were deleted. Nothing was removed from Odoo"
-        )
+    Some(if earlier == 0 {
+        say::removals_all(waiting, of)
     } else {
-        let all = waiting.saturating_add(earlier);
-        format!(
-            "Outlook says that {all} of this user's {of} events were deleted within an hour. {earlier} of them were archived \
-             in Odoo before there were that many; the other {waiting} were not"
-        )
-    };
-    Some(format!(
-        "{removed}, and nothing more is fetched from Outlook, until an administrator decides in Settings, Calendar."
-    ))
+        say::removals_some(waiting.saturating_add(earlier), of, earlier, waiting)
+    })
 }
 
 /// Permits a mailbox's removals, or stops all of them, when the mailbox's sync is over. Returns
@@ -106,8 +98,9 @@ pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
             linked,
             "the brake is on"
         );
-        let message = words(&account).unwrap_or_default();
-        note(conn, &database, Some(account.odoo_user_id), Level::Error, message).await?;
+        if let Some(message) = words(&account) {
+            note(conn, &database, Some(account.odoo_user_id), Level::Error, message).await?;
+        }
         // Odoo has to show the question.
         Ok(true)
     })
@@ -150,9 +143,9 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
                 Some(_) | None => return Ok(Err(nothing_waits())),
             };
             let held = meetings::held_for(conn, account.id).await?;
-            let verdict = if request.remove {
+            let message = if request.remove {
                 outbox::release(conn, account.id).await?;
-                "to remove them from Odoo, too"
+                say::removals_removed(held.len())
             } else {
                 let ids: Vec<i64> = held.iter().map(|meeting| meeting.id).collect();
                 meetings::keep(conn, &ids).await?;
@@ -160,15 +153,11 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
                 let people = People::load(conn, database.id, now()).await?;
                 // Each event's own journal says that it is set aside.
                 planner::plan_meetings(conn, &lock, &people, &ids, |_| Ok(())).await?;
-                "to keep them in Odoo; they are no longer synced"
+                say::removals_kept(held.len())
             };
             accounts::release_brake(conn, account.id, decision).await?;
             // Removals that an administrator has decided about are not counted again.
             removals::forget(conn, account.id, now()).await?;
-            let message = format!(
-                "{} events were deleted in Outlook: an administrator decided {verdict}",
-                held.len()
-            );
             note(
                 conn,
                 database,

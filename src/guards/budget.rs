@@ -28,6 +28,7 @@ use crate::store::leases::{self, Urgency};
 use crate::store::outbox::{self, AskFor, OutlookWrite, WriteKind};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, mail_hours, meetings};
+use crate::words::{Sentence, say};
 
 /// The keyword arguments of `res.users.answer_mails`.
 #[derive(Debug, Deserialize)]
@@ -85,10 +86,17 @@ pub async fn check(engine: &Engine, account: &Account) -> anyhow::Result<bool> {
             }
             accounts::hold_mails(conn, account.id, holding).await?;
             if holds && !held {
-                let why = why.unwrap_or_else(|| format!("they are more than {}", database.mail_budget));
-                let message = format!("{mails} mails for changes that were collected wait for a yes, as {why}: nothing of it was sent");
+                let why = why.unwrap_or_else(|| say::more_than(database.mail_budget));
+                let message = say::mails_wait(mails, why);
                 tracing::warn!(account.id = account.id, mails, "over the mail budget");
-                note(conn, &database, Some(account.odoo_user_id), Level::Warning, message).await?;
+                note(
+                    conn,
+                    &database,
+                    Some(account.odoo_user_id),
+                    Level::Warning,
+                    message,
+                )
+                .await?;
             }
             Ok((holds, true))
         })
@@ -104,7 +112,7 @@ async fn why(
     conn: &mut Connection,
     database: &Database,
     writes: &[OutlookWrite],
-) -> anyhow::Result<Option<String>> {
+) -> anyhow::Result<Option<Sentence>> {
     let asking = |why: AskFor| -> Vec<i64> {
         let asking = writes.iter().filter(|write| write.asks == Some(why));
         asking.map(|write| write.meeting_id).collect()
@@ -116,17 +124,9 @@ async fn why(
             names.extend(meeting.savers()?.iter().map(planner::savers::name_of));
         }
         let names: Vec<String> = names.into_iter().collect();
-        return Ok(Some(format!(
-            "some go to more than {} people outside for what was saved by {}",
-            database.others_outside,
-            names.join(", ")
-        )));
+        return Ok(Some(say::saved_by_others(database.others_outside, names)));
     }
-    let words = format!(
-        "this mailbox would send more than {} within an hour",
-        database.mails_an_hour
-    );
-    Ok((!asking(AskFor::Hour).is_empty()).then_some(words))
+    Ok((!asking(AskFor::Hour).is_empty()).then(|| say::more_within_an_hour(database.mails_an_hour)))
 }
 
 /// Returns the writes that the mailbox may send within this hour; the others wait for approval. A
@@ -249,20 +249,19 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
                     dossier.meeting.unsent = true;
                 }
             }
-            let verdict = if request.send {
+            let message = if request.send {
                 outbox::approve(conn, account.id).await?;
                 mail_hours::count(conn, account.id, -mails, now()).await?;
-                "to send them"
+                say::mails_sent(mails, writes.len())
             } else {
                 if !account.resetting {
                     let people = People::load(conn, database.id, now()).await?;
                     planner::replan_all(&mut unit, &people, ids)?;
                 }
-                "not to send them: each side keeps its own"
+                say::mails_not_sent(mails, writes.len())
             };
             unit.save(conn, now()).await?;
             accounts::release_mails(conn, account.id, decision).await?;
-            let message = format!("{mails} mails for {} events waited: somebody decided {verdict}", writes.len());
             note(conn, database, Some(account.odoo_user_id), Level::Warning, message).await?;
             Ok(Ok(Some(account.id)))
         })

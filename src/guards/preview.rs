@@ -30,6 +30,7 @@ use crate::store::journal::Level;
 use crate::store::journal::note;
 use crate::store::meetings::Meeting;
 use crate::store::{Connection, mail_hours, meetings, outbox};
+use crate::words::{Sentence, say};
 
 /// The keyword arguments of `res.users.preview`.
 #[derive(Debug, Deserialize)]
@@ -290,7 +291,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
 /// The new policy of each meeting, and the words for the journal.
 struct Chosen {
     guests: BTreeMap<i64, Guests>,
-    words: String,
+    words: Sentence,
     mails: i64,
 }
 
@@ -334,10 +335,13 @@ fn decide(
             mails.mails
         )));
     }
-    let words = format!(
-        "chose for existing events with guests: {} to Outlook with {} invitations to {} people ({} outside), {withheld} to \
-         Outlook without their guests, {left_out} left out",
-        mails.events, mails.mails, mails.people, mails.outside
+    let words = say::chosen(
+        mails.events,
+        mails.mails,
+        mails.people,
+        mails.outside,
+        withheld,
+        left_out,
     );
     Ok(Chosen {
         guests,

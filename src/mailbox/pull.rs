@@ -47,6 +47,7 @@ use crate::store::reason::{Reason, Words};
 use crate::store::stubs;
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, databases, leases, put_aside, troubles};
+use crate::words::{Said, say};
 
 /// The window is renewed when it reaches less far ahead than its days ahead divided by this.
 const RENEW_WINDOW_AT: i64 = 2;
@@ -872,7 +873,7 @@ impl Page<'_> {
                 self.aside.insert(id.clone(), Some(reason.clone()));
             }
             // There is no id to request again. When the event changes, it is shown again.
-            ResolvedRow::Failed { id: None, reason } => self.add_warning(reason.to_string()),
+            ResolvedRow::Failed { id: None, reason } => self.add_warning(reason.sentence()),
         }
         Ok(())
     }
@@ -890,11 +891,7 @@ impl Page<'_> {
             .organizer
             .is_none_or(|organizer| self.people.account_of_address(&organizer.address).is_none());
         if is_outside && copy.answer.as_deref() != Some(odoo_answer(Answer::Declined)) {
-            let message = format!(
-                "“{}” has left the calendar in Outlook, which does not say why: it counts as declined, and stays in Odoo. If its \
-                 organizer has cancelled it, archive it in Odoo",
-                event.title
-            );
+            let message = say::has_vanished(event.title);
             let (database, user) = (self.people.database.id, Some(self.account.odoo_user_id));
             self.lines
                 .push(Line::general(database, user, Level::Info, message));
@@ -922,7 +919,7 @@ impl Page<'_> {
         self.aside.insert(id.to_owned(), reason);
     }
 
-    fn add_warning(&mut self, message: String) {
+    fn add_warning(&mut self, message: Said) {
         let user_id = Some(self.account.odoo_user_id);
         self.lines.push(Line::general(
             self.people.database.id,
@@ -1016,10 +1013,7 @@ impl Page<'_> {
             return;
         }
         let title = event.subject.as_deref().unwrap_or("");
-        let message = format!(
-            "“{title}”: {} without a mail address stay in Outlook alone, all else is synced",
-            names.join(", ")
-        );
+        let message = say::about_title(title, say::guests_without_address(names));
         let user_id = Some(self.account.odoo_user_id);
         let line = Line::general(self.people.database.id, user_id, Level::Warning, message);
         self.lines.push(line);

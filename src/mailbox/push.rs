@@ -47,6 +47,7 @@ use crate::store::reason::{Reason, Words};
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, databases, from_json, leases, troubles};
 use crate::traces;
+use crate::words::{Said, say};
 
 /// Attempts, over most of an hour, after which a write is set aside if only this event has trouble
 /// with it.
@@ -982,7 +983,7 @@ async fn handle_failure(
         retry_after,
     } = &error
     {
-        let words = describe_limit(*limit, code);
+        let words = Said::from(describe_limit(*limit, code));
         let is_news =
             wait_for_limit(&mut conn, account, &write, (code.as_str(), &words), *retry_after).await?;
         if is_news {
@@ -1024,7 +1025,7 @@ async fn wait_for_limit(
     conn: &mut Connection,
     account: &Account,
     write: &OutlookWrite,
-    (code, words): (&str, &str),
+    (code, words): (&str, &Said),
     asked: Option<Duration>,
 ) -> anyhow::Result<bool> {
     conn.transaction::<_, anyhow::Error, _>(async |conn| {
@@ -1040,7 +1041,7 @@ async fn wait_for_limit(
         };
         if known.limited_by.is_none() {
             let (database, user) = (account.database_id, Some(account.odoo_user_id));
-            let line = Line::general(database, user, Level::Warning, words.to_owned());
+            let line = Line::general(database, user, Level::Warning, words.clone());
             journal::write(conn, line).await?;
         }
         let failure = outbox::Failure {
@@ -1049,7 +1050,7 @@ async fn wait_for_limit(
             // Its mails are counted once.
             attempts: write.attempts.max(1),
         };
-        outbox::postpone(conn, write.id, words, &failure, now()).await?;
+        outbox::postpone(conn, write.id, &words.message, &failure, now()).await?;
         Ok(known.limited_by.is_none())
     })
     .await
@@ -1109,16 +1110,9 @@ async fn set_aside(
 }
 
 fn note_not_online(dossier: &mut Dossier, account: &Account) {
-    let message = "Outlook did not make a Teams meeting of it: this mailbox cannot hold any. The event is synced without a \
-                   link to join";
+    let message = say::not_online();
     let user_id = Some(account.odoo_user_id);
-    let line = Line::of(
-        &dossier.meeting,
-        user_id,
-        Level::Warning,
-        message.to_owned(),
-        None,
-    );
+    let line = Line::of(&dossier.meeting, user_id, Level::Warning, message, None);
     dossier.lines.push(line);
 }
 

@@ -13,6 +13,7 @@ use crate::store::accounts::Account;
 use crate::store::outbox::WritesOnHold;
 use crate::store::reason::{Reason, Words};
 use crate::store::troubles::Troubles;
+use crate::words::{Said, Sentence, say};
 
 /// A mailbox says why it fails after this many failures in a row, if `TIME_BEFORE_REASON` has
 /// passed as well.
@@ -51,19 +52,10 @@ pub fn limit_pause(times: i32, asked: Option<Duration>) -> TimeDelta {
 }
 
 /// Returns what the owner of a mailbox with such a limit is told.
-pub fn describe_limit(limit: Limit, code: &str) -> String {
-    let then =
-        "Nothing is lost: what waits is tried again by itself, at growing intervals of up to six hours";
+pub fn describe_limit(limit: Limit, code: &str) -> Sentence {
     match limit {
-        Limit::Sending => format!(
-            "Microsoft lets this mailbox send no mail now ({code}): changes that guests are told of wait, all else goes on. {then}. Look \
-             into the inbox in Outlook on the web for what Microsoft asks you to do. If there is nothing, ask whoever administers \
-             Microsoft 365 whether the mailbox is restricted from sending, or has reached a sending limit."
-        ),
-        Limit::Room => format!(
-            "This mailbox is full ({code}): new events and changes that guests are told of wait. {then}. Empty Deleted Items and Junk \
-             Email in Outlook, or ask whoever administers Microsoft 365 for more room."
-        ),
+        Limit::Sending => say::cannot_send(code),
+        Limit::Room => say::is_full(code),
     }
 }
 
@@ -85,18 +77,13 @@ pub fn writes_on_hold(known: &Troubles, holds: bool) -> WritesOnHold {
 }
 
 /// Returns what the owner is told while the limit lasts, though everything else is synced.
-pub fn describe_lasting_limit(known: &Troubles, account: &Account) -> Option<String> {
+pub fn describe_lasting_limit(known: &Troubles, account: &Account) -> Option<Sentence> {
     if let Some(code) = &known.limited_by {
         return Some(describe_limit(limit_of(code), code));
     }
     let window = account.window_start.zip(account.window_end);
     let (start, end) = window.filter(|_| known.halvings > 0)?;
-    Some(format!(
-        "Microsoft fails at listing all of this calendar: it is read from {} to {}, and changes in Outlook beyond that do not come to \
-         Odoo. More is tried once a day; fewer series without an end help.",
-        start.date_naive(),
-        end.date_naive()
-    ))
+    Some(say::window_is_narrow(start.date_naive(), end.date_naive()))
 }
 
 /// Decides whose failure it was when one item was requested: the item's own, or the mailbox's,
@@ -134,17 +121,17 @@ pub struct Rest {
     /// make it worse.
     pub ignores_wake_ups: bool,
     /// What its owner is told.
-    pub reason: Option<String>,
+    pub reason: Option<Said>,
 }
 
 impl Rest {
     /// Returns the rest after a failure of the mailbox.
     pub fn after_graph(error: &GraphError, account: &Account) -> Self {
         let failures = account.failures;
-        let known = |wait, words: &str| Self {
+        let known = |wait, words: Sentence| Self {
             wait,
             ignores_wake_ups: false,
-            reason: Some(words.to_owned()),
+            reason: Some(words.into()),
         };
         match error {
             // The token was revoked early. The next run renews it.
@@ -170,46 +157,29 @@ impl Rest {
                 ignores_wake_ups: true,
                 ..known(
                     backoff(failures - FAILURES_BEFORE_REASON, MINUTE, HOUR),
-                    "Microsoft refuses the calendar though the login is good: log in to Outlook again. If that does not \
-                     help, an administrator must look in Entra whether the user is blocked, or a Conditional Access policy \
-                     is in the way.",
+                    say::calendar_refused(),
                 )
             },
-            GraphError::MailboxMissing => known(
-                backoff(failures, MINUTE * 15, HOUR),
-                "This Microsoft account has no Outlook mailbox, or its license was removed.",
-            ),
+            GraphError::MailboxMissing => known(backoff(failures, MINUTE * 15, HOUR), say::no_mailbox()),
             GraphError::MailboxClosed { code }
             | GraphError::Forbidden { code }
-            | GraphError::Unreachable { code } => known(
-                backoff(failures, SECOND * 5, HOUR),
-                &format!(
-                    "Microsoft does not let the bridge into this mailbox now ({code}). What was edited is kept, and goes on \
-                     by itself once it does. If it lasts, an administrator must look at the user's Exchange Online license, \
-                     and at the policies on which apps may reach mailboxes."
-                ),
-            ),
+            | GraphError::Unreachable { code } => {
+                known(backoff(failures, SECOND * 5, HOUR), say::mailbox_closed(code))
+            }
             GraphError::Limited {
                 limit,
                 code,
                 retry_after,
-            } => known(
-                limit_pause(failures, *retry_after),
-                &describe_limit(*limit, code),
-            ),
+            } => known(limit_pause(failures, *retry_after), describe_limit(*limit, code)),
             GraphError::Throttled { retry_after } | GraphError::Transient { retry_after, .. } => Self {
                 wait: pause(failures, *retry_after),
                 ignores_wake_ups: retry_after.is_some() || matches!(error, GraphError::Throttled { .. }),
-                reason: is_lasting(account).then(|| {
-                    format!("{error}. It is tried again by itself; an administrator must look only if it lasts.")
-                }),
+                reason: is_lasting(account).then(|| say::tried_again(error.to_string()).into()),
             },
             other => Self {
                 wait: backoff(failures, SECOND * 5, HOUR),
                 ignores_wake_ups: false,
-                reason: is_lasting(account).then(|| {
-                    format!("The calendar cannot be read: {other}. An administrator must look into the bridge's log.")
-                }),
+                reason: is_lasting(account).then(|| say::calendar_cannot_be_read(other.to_string()).into()),
             },
         }
     }
@@ -219,13 +189,7 @@ impl Rest {
         Self {
             wait: backoff(account.failures, SECOND * 5, MINUTE * 15),
             ignores_wake_ups: false,
-            reason: is_lasting(account).then(|| {
-                format!(
-                    "The bridge fails at this mailbox. It tries again by itself; an administrator must look into its log \
-                     (account {}).",
-                    account.id
-                )
-            }),
+            reason: is_lasting(account).then(|| say::bridge_fails(account.id.to_string()).into()),
         }
     }
 
@@ -244,9 +208,7 @@ impl Rest {
         Self {
             wait: pause(account.failures, asked),
             ignores_wake_ups: asked.is_some(),
-            reason: is_lasting(account).then(|| {
-                format!("{words}. It is tried again by itself; an administrator must look only if it lasts.")
-            }),
+            reason: is_lasting(account).then(|| say::tried_again(words).into()),
         }
     }
 
@@ -256,9 +218,7 @@ impl Rest {
         Self {
             wait: backoff(account.failures, MINUTE * 5, HOUR),
             ignores_wake_ups: true,
-            reason: Some(format!(
-                "{words}. Log in to Outlook again; if that does not help, an administrator must look at the app registration."
-            )),
+            reason: Some(say::login_refused(words).into()),
         }
     }
 }

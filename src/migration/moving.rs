@@ -38,6 +38,7 @@ use crate::store::reason::{Reason, Words};
 use crate::store::stock::{self, Awaited, StockLink, StockState, Waiting};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, databases, leases};
+use crate::words::{Said, say};
 
 /// After so many refusals, besides those that lead to a single id, the ids are not the cause.
 const MOST_REFUSALS: u32 = 8;
@@ -224,13 +225,10 @@ async fn keep(
 /// Lets the next run ask again, while the mailbox is read all the same. The journal says so once a
 /// day.
 async fn postpone(engine: &Engine, account: &Account, reason: &Reason) -> Result<(), PullError> {
-    let message = format!(
-        "What Odoo's own synchronization had linked cannot be looked up in the mailbox now, and is tried again; until then \
-         nothing of the mailbox is made in Odoo: {reason}"
-    );
+    let message = Said::from(say::links_cannot_be_looked_up(reason.sentence()));
     let mut conn = engine.store.get().await?;
     let since = now() - TimeDelta::days(1);
-    if !journal::said_since(&mut conn, account.database_id, &message, since).await? {
+    if !journal::said_since(&mut conn, account.database_id, &message.message, since).await? {
         let user_id = Some(account.odoo_user_id);
         let line = Line::general(account.database_id, user_id, Level::Error, message);
         journal::write(&mut conn, line).await?;
@@ -383,10 +381,7 @@ pub async fn look_up(
     if missing > 0 {
         let mut conn = engine.store.get().await?;
         let database = databases::by_id(&mut conn, account.database_id).await?;
-        let message = format!(
-            "{missing} event(s) that Odoo's own synchronization had linked are not in the mailbox any more: they stay in \
-             Odoo alone"
-        );
+        let message = say::links_are_gone(missing);
         let user_id = Some(account.odoo_user_id);
         journal::note(&mut conn, &database, user_id, Level::Warning, message).await?;
     }
@@ -404,7 +399,7 @@ async fn put_aside(engine: &Engine, account: &Account, id: i64, reason: &Reason)
         if put_aside::put(conn, account.id, item, Some(reason), wait, now()).await?
             && let Some(meeting) = meetings::read_all(conn, &[id]).await?.first()
         {
-            let message = format!("cannot be looked up in Outlook now, and is tried again: {reason}");
+            let message = say::cannot_be_looked_up(reason.sentence());
             let user_id = Some(account.odoo_user_id);
             let line = Line::of(meeting, user_id, Level::Error, message, None);
             journal::write(conn, line).await?;

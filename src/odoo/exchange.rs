@@ -537,6 +537,8 @@ pub struct AccountState {
     pub user_id: i32,
     pub status: AccountStatus,
     pub reason: Option<String>,
+    /// The reason as a sentence, if it is one.
+    pub reason_words: Option<Value>,
     pub login: Option<String>,
     pub last_sync: Option<OdooTime>,
     pub connected_at: OdooTime,

@@ -36,6 +36,7 @@ use crate::calendar::field::{Group, Side};
 use crate::calendar::invitations::{all_guests, everybody};
 use crate::calendar::merge::{Base, Conflict};
 use crate::calendar::plan::{Mail, Rights};
+use crate::calendar::words;
 use crate::odoo::mailboxes::Mailboxes;
 use crate::odoo::record::Record;
 use crate::odoo::snapshot;
@@ -48,6 +49,7 @@ use crate::store::people::Person;
 use crate::store::reason::Reason;
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, from_json};
+use crate::words::{Sentence, say};
 
 /// Who must be notified that there is work.
 #[derive(Debug, Default)]
@@ -63,18 +65,9 @@ impl Effects {
     }
 }
 
-const UNCONNECTED: &str = "the organizer's mailbox is not connected";
 /// The largest description, in bytes. Graph accepts requests of four million bytes, in which the
 /// description is escaped.
 const LARGEST_BODY: usize = 2_000_000;
-/// The journal's words if Odoo's description is not written because Outlook's is longer than what
-/// Odoo was shown.
-const KEEPS_TEXT: &str = "the description was changed in Odoo, which has only the beginning of Outlook's: that stays as it is, and is edited in \
-     Outlook alone";
-/// The journal's words if guests are not written because Outlook lists somebody by an internal path
-/// of Exchange.
-const KEEPS_GUESTS: &str = "the guests were changed in Odoo, but Outlook names one of them by an internal path of Exchange and no address, and may \
-     not take that back: its list stays as it is, and is edited in Outlook alone";
 
 /// Plans one meeting again.
 ///
@@ -143,7 +136,7 @@ struct Task<'a> {
     people: &'a People,
     effects: Effects,
     /// Responses that were set in Odoo by people who may not, in words.
-    refused: Vec<String>,
+    refused: Vec<Sentence>,
     /// Whether Outlook gets a meeting without its guests, so that Odoo invites them.
     hides_guests: bool,
 }
@@ -272,18 +265,18 @@ impl Task<'_> {
     fn set_aside(&mut self, reason: &Reason, level: Level) {
         if self.dossier.meeting.set_aside.as_ref() != Some(reason) {
             self.dossier.meeting.set_aside = Some(reason.clone());
-            self.write_journal(level, format!("is not synced: {reason}"));
+            self.write_journal(level, say::is_not_synced(reason.sentence()));
         }
     }
 
-    fn say_what_stays(&mut self, staying: &[(Group, &str)]) {
+    fn say_what_stays(&mut self, staying: &[(Group, Sentence)]) {
         for (_, words) in staying {
-            self.write_journal(Level::Warning, (*words).to_owned());
+            self.write_journal(Level::Warning, words.clone());
         }
     }
 
     /// Writes a journal line for the user whom Odoo names as organizer.
-    fn write_journal(&mut self, level: Level, message: String) {
+    fn write_journal(&mut self, level: Level, message: Sentence) {
         let user_id = self.dossier.meeting.organizer_in_odoo();
         let line = Line::of(&self.dossier.meeting, user_id, level, message, None);
         self.dossier.lines.push(line);
@@ -299,13 +292,13 @@ impl Task<'_> {
     }
 }
 
-/// Returns the words about pictures: one that is attached to an event in Outlook is not copied to
+/// Adds the words about pictures: one that is attached to an event in Outlook is not copied to
 /// another event.
-fn about_pictures(event: &Event) -> &'static str {
+fn about_pictures(event: &Event, made: Sentence) -> Sentence {
     if body::has_attached_pictures(&event.body) {
-        " · words stand for the pictures, which are attached to an earlier event in Outlook"
+        say::words_for_pictures(made)
     } else {
-        ""
+        made
     }
 }
 
@@ -346,9 +339,10 @@ enum Permit {
 
 /// Returns which groups of Outlook's event `now` cannot be changed although they should be, and
 /// why.
-fn what_stays(groups: &[Group], event: &Event, now: &wire::WireEvent) -> Vec<(Group, &'static str)> {
-    let text = wire::keeps_outlook_text(groups, event, now).then_some((Group::Body, KEEPS_TEXT));
-    let guests = wire::keeps_outlook_guests(groups, event, now).then_some((Group::Attendees, KEEPS_GUESTS));
+fn what_stays(groups: &[Group], event: &Event, now: &wire::WireEvent) -> Vec<(Group, Sentence)> {
+    let text = wire::keeps_outlook_text(groups, event, now).then(|| (Group::Body, say::keeps_text()));
+    let guests =
+        wire::keeps_outlook_guests(groups, event, now).then(|| (Group::Attendees, say::keeps_guests()));
     text.into_iter().chain(guests).collect()
 }
 
@@ -393,16 +387,11 @@ fn decisions(
         .filter(|conflict| conflict.kept == kept && groups.contains(&conflict.group))
         .map(|conflict| {
             let (odoo, outlook) = (shortened(&conflict.odoo), shortened(&conflict.outlook));
-            let (kept, other, (stands, falls)) = match conflict.kept {
-                Side::Odoo => ("Odoo’s", "Outlook", (&odoo, &outlook)),
-                Side::Outlook => ("Outlook’s", "Odoo", (&outlook, &odoo)),
+            let what = words::group(conflict.group);
+            let said = match conflict.kept {
+                Side::Odoo => say::kept_odoos(what, &odoo, &outlook),
+                Side::Outlook => say::kept_outlooks(what, &outlook, &odoo),
             };
-            let message = format!(
-                "{} changed on both sides: kept {kept} “{}”, {other} had “{}”",
-                conflict.group.label(),
-                stands,
-                falls
-            );
             let is_saved = !matches!(conflict.group, Group::Reminder | Group::Online | Group::Attendees);
             let values = |fallen: &Event| {
                 let values = snapshot::values(&BTreeSet::from([conflict.group]), fallen, None, mailboxes);
@@ -416,7 +405,10 @@ fn decisions(
                 // What a person can save in a form.
                 other: conflict.fallen.as_deref().filter(|_| is_saved).map(values),
             };
-            Decision::Between { message, conflict }
+            Decision::Said {
+                said: said.into(),
+                conflict: Box::new(conflict),
+            }
         })
         .collect()
 }
@@ -425,26 +417,40 @@ pub(crate) fn all_groups() -> BTreeSet<Group> {
     Group::SINGLE.into_iter().chain([Group::Attendees]).collect()
 }
 
-fn list_groups(groups: &BTreeSet<Group>) -> String {
-    groups.iter().map(|g| g.label()).collect::<Vec<_>>().join(", ")
+fn list_groups(groups: &BTreeSet<Group>) -> Vec<Sentence> {
+    groups.iter().copied().map(words::group).collect()
 }
 
-fn in_words(mails: &[Mail]) -> String {
-    let count = |kind: fn(&Mail) -> bool| mails.iter().filter(|m| kind(m)).count();
-    let parts = [
-        (count(|m| matches!(m, Mail::Invitation(_))), "invitation"),
-        (count(|m| matches!(m, Mail::Update(_))), "update"),
-        (count(|m| matches!(m, Mail::Cancellation(_))), "cancellation"),
-    ];
-    let text: Vec<String> = parts
+fn in_words(mails: &[Mail]) -> Sentence {
+    type Counted = (fn() -> Sentence, fn(usize) -> Sentence);
+    let counted = |kind: fn(&Mail) -> bool, (one, several): Counted| match mails
         .iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, what)| format!("{n} {what}{}", if *n == 1 { "" } else { "s" }))
-        .collect();
-    if text.is_empty() {
-        "no mail".to_owned()
+        .filter(|mail| kind(mail))
+        .count()
+    {
+        0 => None,
+        1 => Some(one()),
+        n => Some(several(n)),
+    };
+    let parts = [
+        counted(
+            |mail| matches!(mail, Mail::Invitation(_)),
+            (say::one_invitation, say::invitations),
+        ),
+        counted(
+            |mail| matches!(mail, Mail::Update(_)),
+            (say::one_update, say::updates),
+        ),
+        counted(
+            |mail| matches!(mail, Mail::Cancellation(_)),
+            (say::one_cancellation, say::cancellations),
+        ),
+    ];
+    let parts: Vec<Sentence> = parts.into_iter().flatten().collect();
+    if parts.is_empty() {
+        say::no_mail()
     } else {
-        format!("Outlook sends {}", text.join(", "))
+        say::outlook_sends(parts)
     }
 }
 

@@ -66,7 +66,7 @@ impl Statement {
     }
 
     fn compare(&mut self, field: &Field, condition: &Condition) -> Result<String, OdooError> {
-        if field.kind == Kind::Reason {
+        if !field.kind.is_compared() {
             return Err(not_compared(field.name));
         }
         let value = &condition.value;
@@ -118,7 +118,7 @@ impl Statement {
                 numbers.extend((!nothing.is_empty()).then_some(0));
                 Bound::Wholes(numbers)
             }
-            Kind::Text | Kind::Reason => {
+            Kind::Text | Kind::Reason | Kind::SentenceOfReason | Kind::Sentence => {
                 let mut texts = all(&some, |value| text(field, value))?;
                 texts.extend((!nothing.is_empty()).then(String::new));
                 Bound::Texts(texts)
@@ -157,7 +157,7 @@ impl Statement {
                     sign => (sign, Bound::Time(from)),
                 }
             }
-            Kind::Boolean | Kind::Reason => {
+            Kind::Boolean | Kind::Reason | Kind::SentenceOfReason | Kind::Sentence => {
                 return Err(OdooError::user(format!(
                     "{} has no order: compare it with = or !=.",
                     field.name

@@ -59,6 +59,7 @@ pub const JOURNAL: Model = Model {
         field("level", Kind::Text),
         field("title", Kind::Text),
         field("message", Kind::Text),
+        field("message_words", Kind::Sentence),
         // Where it was written: `odoo`, `outlook`, or nowhere.
         field("side", Kind::Text),
         // How many mails Outlook sent because of it.
@@ -77,7 +78,7 @@ pub const JOURNAL: Model = Model {
         // The value that was not kept can be written to Odoo's event.
         field("can_take_other", Kind::Boolean),
     ],
-    source: "SELECT id, at AS time, level, title, message, side, mails, odoo_user_id AS user_id,
+    source: "SELECT id, at AS time, level, title, message, words AS message_words, side, mails, odoo_user_id AS user_id,
             organizer_id, odoo_id AS res_id, series_key AS key, conflict_field, conflict_kept, conflict_odoo,
             conflict_outlook, conflict_other IS NOT NULL AS can_take_other
        FROM journal WHERE database_id = $1",
@@ -103,6 +104,7 @@ pub const MEETING: Model = Model {
         field("state", Kind::Text),
         // Why it is not synced.
         field("reason", Kind::Reason),
+        field("reason_words", Kind::SentenceOfReason),
         field("reason_code", Kind::Text),
         // When it was deleted.
         field("deleted_at", Kind::Datetime),
@@ -125,7 +127,7 @@ pub const MEETING: Model = Model {
                  WHEN NOT EXISTS (SELECT FROM copies c WHERE c.meeting_id = m.id AND NOT c.gone) THEN 'odoo_alone'
                  WHEN m.odoo_state IS NULL OR m.odoo_gone THEN 'outlook_alone'
                  ELSE 'synced' END AS state,
-            m.set_aside AS reason, m.set_aside_code AS reason_code,
+            m.set_aside AS reason, m.set_aside AS reason_words, m.set_aside_code AS reason_code,
             CASE WHEN m.ended THEN m.ended_at END AS deleted_at
        FROM meetings m WHERE m.database_id = $1",
     order: "id desc",
@@ -143,6 +145,7 @@ pub const TROUBLE: Model = Model {
         field("res_id", Kind::Id),
         field("key", Kind::Text),
         field("reason", Kind::Reason),
+        field("reason_words", Kind::SentenceOfReason),
         field("reason_code", Kind::Text),
         field("attempts", Kind::Integer),
         field("since", Kind::Datetime),
@@ -150,7 +153,7 @@ pub const TROUBLE: Model = Model {
     ],
     source: "SELECT p.id, a.odoo_user_id AS user_id, coalesce(m.odoo_name, c.title) AS title,
             coalesce(p.meeting_id, c.meeting_id) AS meeting_id, m.odoo_id AS res_id, m.series_key AS key,
-            p.reason, p.reason_code, p.attempts, p.since, p.next_at
+            p.reason, p.reason AS reason_words, p.reason_code, p.attempts, p.since, p.next_at
        FROM put_aside p
        JOIN accounts a ON a.id = p.account_id
        LEFT JOIN copies c ON c.account_id = p.account_id AND c.graph_id = p.graph_id

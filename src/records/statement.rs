@@ -100,7 +100,7 @@ impl Statement {
                         "Group by {name}:day, or another period: hour, week, month, quarter or year."
                     )));
                 }
-                (Kind::Reason, _) => return Err(not_compared(name)),
+                (kind, _) if !kind.is_compared() => return Err(not_compared(name)),
                 (_, Some(_)) => {
                     return Err(OdooError::user(format!(
                         "{name} is no time, and has no periods to group by."
@@ -161,8 +161,12 @@ fn bind(query: Query<'_>, value: Bound) -> Query<'_> {
 }
 
 pub(super) fn not_compared(name: &str) -> OdooError {
+    let instead = match name.strip_suffix("_words") {
+        Some(text) => text.to_owned(),
+        None => format!("{name}_code"),
+    };
     OdooError::user(format!(
-        "{name} is a sentence for its reader, and cannot be searched, sorted or grouped: use {name}_code."
+        "{name} is a sentence for its reader, and cannot be searched, sorted or grouped: use {instead}."
     ))
 }
 
@@ -170,7 +174,7 @@ pub(super) fn not_compared(name: &str) -> OdooError {
 pub(super) fn compared(field: &Field) -> String {
     let name = field.name;
     match field.kind {
-        Kind::Id | Kind::Reason => format!("r.{name}"),
+        Kind::Id | Kind::Reason | Kind::SentenceOfReason | Kind::Sentence => format!("r.{name}"),
         Kind::Integer => format!("coalesce(r.{name}, 0)"),
         Kind::Text => format!("coalesce(r.{name}, '')"),
         Kind::Boolean => format!("coalesce(r.{name}, false)"),
@@ -183,7 +187,7 @@ fn value(field: &Field) -> String {
     match field.kind {
         Kind::Datetime => format!("to_char(r.{} AT TIME ZONE 'UTC', '{TIME}')", field.name),
         Kind::Text => format!("nullif(r.{}, '')", field.name),
-        Kind::Id | Kind::Reason => format!("r.{}", field.name),
+        Kind::Id | Kind::Reason | Kind::SentenceOfReason | Kind::Sentence => format!("r.{}", field.name),
         Kind::Integer | Kind::Boolean => compared(field),
     }
 }
@@ -202,7 +206,7 @@ pub(super) fn order(model: &Model, order: &str) -> Result<String, OdooError> {
     for term in order.split(',') {
         let (name, direction) = directed(term)?;
         let field = model.field(name)?;
-        if field.kind == Kind::Reason {
+        if !field.kind.is_compared() {
             return Err(not_compared(name));
         }
         terms.push(format!("r.{name} {direction}"));
@@ -250,7 +254,7 @@ pub(super) fn aggregates(model: &Model, specs: &[String]) -> Result<Vec<String>,
         let value = value(field);
         match (function, field.kind) {
             ("count", _) => Ok(format!("count({value})")),
-            ("count_distinct", kind) if kind != Kind::Reason => Ok(format!("count(DISTINCT {value})")),
+            ("count_distinct", kind) if kind.is_compared() => Ok(format!("count(DISTINCT {value})")),
             ("array_agg", Kind::Id) => Ok(format!("jsonb_agg({value} ORDER BY {value})")),
             ("min" | "max", Kind::Integer | Kind::Datetime | Kind::Id) | ("sum" | "avg", Kind::Integer) => {
                 Ok(format!("{function}({value})"))

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Timestamptz;
 use diesel_async::RunQueryDsl;
 use secrecy::SecretString;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::choices::StoredChoices;
@@ -16,6 +17,7 @@ use super::schema::subscriptions;
 use super::seal::Sealer;
 use super::text_enum::text_enum;
 use super::{Connection, interval};
+use crate::words::Said;
 
 #[derive(Clone, Debug, Queryable, QueryableByName, Selectable, Identifiable)]
 #[diesel(table_name = accounts)]
@@ -31,6 +33,8 @@ pub struct Account {
     pub access_expires_at: Option<DateTime<Utc>>,
     pub state: SyncState,
     pub reason: Option<String>,
+    /// The reason as a sentence, if it is one.
+    pub reason_words: Option<Value>,
     pub delta_link: Option<String>,
     pub window_start: Option<DateTime<Utc>>,
     pub window_end: Option<DateTime<Utc>>,
@@ -317,6 +321,7 @@ pub async fn connect(
         dsl::access_expires_at.eq(Some(tokens.expires_at)),
         dsl::state.eq(SyncState::Active),
         dsl::reason.eq(None::<String>),
+        dsl::reason_words.eq(None::<Value>),
         dsl::failures.eq(0),
         dsl::next_run_at.eq(diesel::dsl::now),
         dsl::urgency.eq(super::leases::Urgency::News.rank()),
@@ -415,16 +420,18 @@ pub async fn expire_access(conn: &mut Connection, id: i64) -> QueryResult<usize>
 struct LoggedOut<'a> {
     state: SyncState,
     reason: Option<&'a str>,
+    reason_words: Option<Value>,
     access_token: Option<Vec<u8>>,
     refresh_token: Option<Vec<u8>>,
     access_expires_at: Option<DateTime<Utc>>,
 }
 
 impl<'a> LoggedOut<'a> {
-    fn because(reason: &'a str) -> Self {
+    fn because(reason: &'a Said) -> Self {
         Self {
             state: SyncState::NeedAuth,
-            reason: Some(reason),
+            reason: Some(&reason.message),
+            reason_words: reason.to_json(),
             access_token: None,
             refresh_token: None,
             access_expires_at: None,
@@ -434,7 +441,7 @@ impl<'a> LoggedOut<'a> {
 
 /// Disconnects an account because Microsoft withdrew the consent, or an administrator reset it. The
 /// user must log in again.
-pub async fn disconnect(conn: &mut Connection, id: i64, reason: &str) -> QueryResult<usize> {
+pub async fn disconnect(conn: &mut Connection, id: i64, reason: &Said) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
         .set(LoggedOut::because(reason))
         .execute(conn)
@@ -442,7 +449,7 @@ pub async fn disconnect(conn: &mut Connection, id: i64, reason: &str) -> QueryRe
 }
 
 /// Disconnects all accounts of a database. Every user must log in again.
-pub async fn disconnect_all(conn: &mut Connection, database_id: Uuid, reason: &str) -> QueryResult<usize> {
+pub async fn disconnect_all(conn: &mut Connection, database_id: Uuid, reason: &Said) -> QueryResult<usize> {
     diesel::update(dsl::accounts.filter(dsl::database_id.eq(database_id)))
         .set(LoggedOut::because(reason))
         .execute(conn)
@@ -455,7 +462,7 @@ pub async fn lose_consent(
     conn: &mut Connection,
     id: i64,
     refresh_token: Option<&Vec<u8>>,
-    reason: &str,
+    reason: &Said,
 ) -> QueryResult<bool> {
     let is_same = dsl::refresh_token.is_not_distinct_from(refresh_token);
     let lost = diesel::update(dsl::accounts.find(id).filter(is_same))
@@ -507,6 +514,7 @@ pub async fn resume(conn: &mut Connection, id: i64, registration_id: Option<i64>
         .set((
             dsl::state.eq(SyncState::Active),
             dsl::reason.eq(None::<String>),
+            dsl::reason_words.eq(None::<Value>),
             dsl::failures.eq(0),
             dsl::next_run_at.eq(diesel::dsl::now),
             dsl::urgency.eq(super::leases::Urgency::News.rank()),
@@ -533,7 +541,9 @@ pub async fn set_state(conn: &mut Connection, id: i64, to: SyncState) -> QueryRe
 /// Stores the sentence that a run shows to the user while the account stays connected; `None` if
 /// all is well. Changes nothing if the account was disconnected meanwhile, or another run works it:
 /// then that one has set the reason.
-pub async fn set_reason(conn: &mut Connection, run: &Account, reason: Option<&str>) -> QueryResult<usize> {
+pub async fn set_reason(conn: &mut Connection, run: &Account, reason: Option<&Said>) -> QueryResult<usize> {
+    let words = reason.and_then(Said::to_json);
+    let reason = reason.map(|said| said.message.as_str());
     diesel::update(
         dsl::accounts
             .find(run.id)
@@ -541,7 +551,7 @@ pub async fn set_reason(conn: &mut Connection, run: &Account, reason: Option<&st
             .filter(dsl::lease_id.is_not_distinct_from(run.lease_id))
             .filter(dsl::reason.is_distinct_from(reason)),
     )
-    .set(dsl::reason.eq(reason))
+    .set((dsl::reason.eq(reason), dsl::reason_words.eq(words)))
     .execute(conn)
     .await
 }
@@ -549,7 +559,10 @@ pub async fn set_reason(conn: &mut Connection, run: &Account, reason: Option<&st
 /// Clears the sentence about the mailbox.
 pub async fn clear_reason(conn: &mut Connection, id: i64) -> QueryResult<usize> {
     diesel::update(dsl::accounts.find(id))
-        .set(dsl::reason.eq(None::<String>))
+        .set((
+            dsl::reason.eq(None::<String>),
+            dsl::reason_words.eq(None::<Value>),
+        ))
         .execute(conn)
         .await
 }

@@ -13,8 +13,9 @@ use super::meetings::Meeting;
 use super::schema::journal::{self, dsl};
 use super::text_enum::{Stored, text_enum};
 use crate::calendar::field::Side;
+use crate::words::Said;
 
-/// Rows per statement: Postgres accepts 65,535 values, and a line has sixteen.
+/// Rows per statement: Postgres accepts 65,535 values, and a line has eighteen.
 const ROWS: usize = 2_000;
 
 text_enum! {
@@ -33,7 +34,8 @@ text_enum! {
 /// The lines to write when a write is done. They are stored with the write in the outbox.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Done {
-    pub message: String,
+    #[serde(flatten)]
+    pub said: Said,
     /// Additional lines: decisions against one side.
     pub decisions: Vec<Decision>,
     /// The event before it was deleted.
@@ -44,12 +46,15 @@ pub struct Done {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Decision {
-    Words(String),
-    /// Both sides had changed the same.
-    Between {
-        message: String,
-        conflict: Conflict,
+    Said {
+        #[serde(flatten)]
+        said: Said,
+        /// What both sides had changed, if they had.
+        #[serde(default)]
+        conflict: Box<Conflict>,
     },
+    /// Of an earlier version.
+    English(String),
 }
 
 /// What both sides had changed, and which value was kept.
@@ -80,6 +85,8 @@ pub struct Line {
     /// The event's title.
     pub title: String,
     pub message: String,
+    /// The message as a sentence, if it is one.
+    pub words: Option<Value>,
     /// The event before it was deleted.
     pub content: Option<Value>,
     /// The key by which Odoo knows the series, if the line is about one.
@@ -96,14 +103,21 @@ pub struct Line {
 
 impl Line {
     /// Makes a line about the database, or about one of its users.
-    pub fn general(database_id: Uuid, odoo_user_id: Option<i32>, level: Level, message: String) -> Self {
+    pub fn general(
+        database_id: Uuid,
+        odoo_user_id: Option<i32>,
+        level: Level,
+        said: impl Into<Said>,
+    ) -> Self {
+        let said = said.into();
         Self {
             database_id,
             odoo_user_id,
             odoo_id: None,
             level,
             title: String::new(),
-            message,
+            words: said.to_json(),
+            message: said.message,
             content: None,
             series_key: None,
             side: None,
@@ -118,16 +132,18 @@ impl Line {
         meeting: &Meeting,
         odoo_user_id: Option<i32>,
         level: Level,
-        message: String,
+        said: impl Into<Said>,
         content: Option<Value>,
     ) -> Self {
+        let said = said.into();
         Self {
             database_id: meeting.database_id,
             odoo_user_id,
             odoo_id: meeting.odoo_id,
             level,
             title: meeting.title(),
-            message,
+            words: said.to_json(),
+            message: said.message,
             content,
             series_key: meeting.series_key.clone(),
             side: None,
@@ -147,17 +163,35 @@ pub struct StoredLine {
     pub level: Level,
     pub title: String,
     pub message: String,
+    pub words: Option<Value>,
+}
+
+impl Decision {
+    pub fn of(said: impl Into<Said>) -> Self {
+        Self::Said {
+            said: said.into(),
+            conflict: Box::default(),
+        }
+    }
 }
 
 impl Done {
+    pub fn of(said: impl Into<Said>) -> Self {
+        Self {
+            said: said.into(),
+            decisions: Vec::new(),
+            content: None,
+        }
+    }
+
     /// Returns the lines to write when the write is done.
     pub fn lines(self, meeting: &Meeting, user_id: i32, side: Side, mails: i32) -> Vec<Line> {
-        let line = |level, message, content| Line::of(meeting, Some(user_id), level, message, content);
+        let line = |level, said: Said, content| Line::of(meeting, Some(user_id), level, said, content);
         let decided = |decision| match decision {
-            Decision::Words(message) => line(Level::Warning, message, None),
-            Decision::Between { message, conflict } => Line {
-                conflict,
-                ..line(Level::Warning, message, None)
+            Decision::English(message) => line(Level::Warning, message.into(), None),
+            Decision::Said { said, conflict } => Line {
+                conflict: *conflict,
+                ..line(Level::Warning, said, None)
             },
         };
         let decisions = self.decisions.into_iter();
@@ -166,7 +200,7 @@ impl Done {
             .chain([Line {
                 side: Some(Stored(side)),
                 mails,
-                ..line(Level::Info, self.message, self.content)
+                ..line(Level::Info, self.said, self.content)
             }])
             .collect()
     }
@@ -178,9 +212,9 @@ pub async fn note(
     database: &Database,
     user_id: Option<i32>,
     level: Level,
-    message: String,
+    said: impl Into<Said>,
 ) -> QueryResult<usize> {
-    write(conn, Line::general(database.id, user_id, level, message)).await
+    write(conn, Line::general(database.id, user_id, level, said)).await
 }
 
 pub async fn write(conn: &mut Connection, line: Line) -> QueryResult<usize> {

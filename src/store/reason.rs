@@ -11,146 +11,163 @@ use diesel::sql_types::Jsonb;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::choices::Kept;
+use crate::words::{Arg, Said, Sentence, say};
 
 /// A reason (`meetings.set_aside`, `put_aside.reason`).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize, AsExpression, FromSqlRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Jsonb)]
 #[serde(tag = "code", content = "detail", rename_all = "snake_case")]
 pub enum Reason {
-    #[error("It was deleted in Outlook, and it was decided to keep it in Odoo")]
     KeptInOdoo,
-    #[error(
-        "Its changes were not sent to Outlook, as somebody decided so: each side keeps its own until it is saved in Odoo again"
-    )]
     Unsent,
 
-    #[error(
-        "Its organizer was changed in Odoo to somebody whose mailbox is not connected, and Outlook cannot hand a meeting over: each \
-         side keeps its own. To hand it over, let the new organizer connect to Outlook, then save it again"
-    )]
     OrganizerUnconnected,
-    #[error(
-        "Odoo was restored to a time before this meeting was given to another organizer, in whose mailbox it is: each side keeps \
-         its own. Save the organizer whom it is to have in Odoo once more"
-    )]
     OrganizerRestored,
-    #[error(
-        "Its organizer was changed in Odoo: it is handed over once the new one's synchronization runs again"
-    )]
     OrganizerAsleep,
 
-    #[error(
-        "It existed before its organizer connected to Outlook and has guests: it stays in Odoo alone until its organizer has \
-         chosen, so that nobody is invited by surprise"
-    )]
     WaitsForChoice,
-    #[error(
-        "It is in Odoo again, as in a restored backup, and has guests: it stays in Odoo alone until its organizer has chosen, so \
-         that nobody is invited to what had been deleted"
-    )]
     WaitsForChoiceAgain,
-    #[error(
-        "It existed before its organizer connected to Outlook and has guests, and was left out: it stays in Odoo alone"
-    )]
     LeftOut,
-    #[error(
-        "It came to Odoo by an invitation in somebody else's mailbox, and the mailbox of whom that named as its organizer has \
-         never shown it: it stays in Odoo alone. To have it in Outlook, duplicate it in Odoo"
-    )]
     NotItsOrganizers,
-    #[error(
-        "Odoo's own synchronization had linked it with an event that is not in the mailbox any more: it stays in Odoo alone, so \
-         that nobody is invited anew"
-    )]
     NotInMailbox,
-    #[error("by choice it is not synced: {0}")]
     NotChosen(Kept),
     /// Its words are also used inside another sentence, like those of the next one.
-    #[error("a rule of this Odoo, set by another add-on, keeps it out of Outlook")]
     Excluded,
-    #[error("it ended more than {days} days ago, and what is older is not sent to Outlook")]
-    TooOld { days: i32 },
+    TooOld {
+        days: i32,
+    },
 
-    #[error("Odoo cannot repeat it as Outlook does: {0}")]
     OdooCannotRepeat(Words),
-    #[error("Outlook cannot repeat it so: {0}")]
     OutlookCannotRepeat(Words),
-    #[error(
-        "it began so long ago that Odoo shows only its later part, which now repeats differently: change it in Outlook, or end it \
-         and make a new one"
-    )]
     LaterPartRepeatsDifferently,
-    #[error(
-        "Its description is too large for Outlook ({}.{} MB, and 2 MB are the most): shorten it, or attach its pictures",
-        .bytes.div_ceil(100_000) / 10, .bytes.div_ceil(100_000) % 10
-    )]
-    DescriptionTooLarge { bytes: usize },
+    DescriptionTooLarge {
+        bytes: usize,
+    },
 
-    #[error(
-        "Outlook was told the same twice and shows something else, though nobody has changed it: each side keeps its own until \
-         somebody does"
-    )]
     DoesNotStickInOutlook,
-    #[error(
-        "Odoo was told the same twice and shows something else, though nobody has changed it: each side keeps its own until \
-         somebody does"
-    )]
     DoesNotStickInOdoo,
-    #[error(
-        "Whatever Odoo was told of it came too late, as its record was another one by then, though nobody has saved it: each side \
-         keeps its own until somebody does"
-    )]
     CameTooLate,
 
-    #[error("Odoo refused it: {0}")]
     RefusedByOdoo(Words),
-    #[error("Odoo does not have it any more, and nobody is known to have deleted it: Outlook keeps it")]
     LostInOdoo,
-    #[error("What Odoo has told of it last cannot be taken over: {0}")]
     NotTakenOver(Words),
     /// Odoo's record of the meeting cannot be read.
-    #[error("{0}")]
     UnreadableInOdoo(Words),
 
-    #[error("Outlook refused it: {0}")]
     RefusedByOutlook(Words),
-    #[error("{0}")]
     MicrosoftFails(Words),
-    #[error("Microsoft fails at it each time; it is tried again once a day")]
     InVain,
     /// Outlook's event cannot be read.
-    #[error("{0}")]
     UnreadableInOutlook(Words),
-    #[error("Outlook sent something that cannot be read: {0}")]
     UnreadableRow(Words),
-    #[error("{}{problem}", named(.title))]
-    UnreadableEvent { title: Words, problem: Words },
-    #[error("{}its description takes too long to read", named(.title))]
-    TooSlowToRead { title: Words },
-    #[error(
-        "{}Outlook gives it no iCalUId, by which the same meeting is known in all mailboxes. If it stays so, copy the event in \
-         Outlook and delete this one", named(.title)
-    )]
-    WithoutUid { title: Words },
-    #[error("{}the bridge could not store it; its log says why", named(.title))]
-    NotStored { title: Words },
-    #[error("the bridge could not store Outlook's answer; its log says why")]
+    UnreadableEvent {
+        title: Words,
+        problem: Words,
+    },
+    TooSlowToRead {
+        title: Words,
+    },
+    WithoutUid {
+        title: Words,
+    },
+    NotStored {
+        title: Words,
+    },
     AnswerNotStored,
-    #[error("the bridge cannot read what it has stored of this event; its log says why")]
     NotPlanned,
     /// Nothing is wrong; there was no time for it.
-    #[error("there was no time to look at it yet")]
     NoTime,
 
     /// Another version of the service has stored it.
-    #[error("the bridge was upgraded or set back meanwhile, and does not know the reason any more")]
     OfAnotherVersion,
 }
 
-fn named(title: &Words) -> String {
-    match title.0.as_str() {
-        "" => String::new(),
-        title => format!("“{title}”: "),
+impl Reason {
+    /// Returns the sentence for people.
+    pub fn sentence(&self) -> Said {
+        let sentence = match self {
+            Self::KeptInOdoo => say::reason_kept_in_odoo(),
+            Self::Unsent => say::reason_unsent(),
+            Self::OrganizerUnconnected => say::reason_organizer_unconnected(),
+            Self::OrganizerRestored => say::reason_organizer_restored(),
+            Self::OrganizerAsleep => say::reason_organizer_asleep(),
+            Self::WaitsForChoice => say::reason_waits_for_choice(),
+            Self::WaitsForChoiceAgain => say::reason_waits_for_choice_again(),
+            Self::LeftOut => say::reason_left_out(),
+            Self::NotItsOrganizers => say::reason_not_its_organizers(),
+            Self::NotInMailbox => say::reason_not_in_mailbox(),
+            Self::NotChosen(kept) => say::reason_not_chosen(choice(kept)),
+            Self::Excluded => say::reason_excluded(),
+            Self::TooOld { days } => say::reason_too_old(*days),
+            Self::OdooCannotRepeat(problem) => say::reason_odoo_cannot_repeat(problem),
+            Self::OutlookCannotRepeat(problem) => say::reason_outlook_cannot_repeat(problem),
+            Self::LaterPartRepeatsDifferently => say::reason_later_part_repeats_differently(),
+            Self::DescriptionTooLarge { bytes } => {
+                let tenths = bytes.div_ceil(100_000);
+                say::reason_description_too_large(format!("{}.{}", tenths / 10, tenths % 10))
+            }
+            Self::DoesNotStickInOutlook => say::reason_does_not_stick_in_outlook(),
+            Self::DoesNotStickInOdoo => say::reason_does_not_stick_in_odoo(),
+            Self::CameTooLate => say::reason_came_too_late(),
+            Self::RefusedByOdoo(problem) => say::reason_refused_by_odoo(problem),
+            Self::LostInOdoo => say::reason_lost_in_odoo(),
+            Self::NotTakenOver(problem) => say::reason_not_taken_over(problem),
+            Self::RefusedByOutlook(problem) => say::reason_refused_by_outlook(problem),
+            Self::UnreadableInOdoo(problem)
+            | Self::MicrosoftFails(problem)
+            | Self::UnreadableInOutlook(problem) => return problem.to_string().into(),
+            Self::InVain => say::reason_in_vain(),
+            Self::UnreadableRow(problem) => say::reason_unreadable_row(problem),
+            Self::UnreadableEvent { title, problem } => {
+                return named(title, Arg::from(problem))
+                    .map_or_else(|| problem.to_string().into(), Said::from);
+            }
+            Self::TooSlowToRead { title } => about(title, say::reason_too_slow_to_read()),
+            Self::WithoutUid { title } => about(title, say::reason_without_uid()),
+            Self::NotStored { title } => about(title, say::reason_not_stored()),
+            Self::AnswerNotStored => say::reason_answer_not_stored(),
+            Self::NotPlanned => say::reason_not_planned(),
+            Self::NoTime => say::reason_no_time(),
+            Self::OfAnotherVersion => say::reason_of_another_version(),
+        };
+        sentence.into()
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.sentence().message)
+    }
+}
+
+impl std::error::Error for Reason {}
+
+/// Returns why somebody's choices keep an event out.
+pub fn choice(kept: &Kept) -> Sentence {
+    match kept {
+        Kept::OnlyToOdoo => say::choice_only_to_odoo(),
+        Kept::OnlyToOutlook => say::choice_only_to_outlook(),
+        Kept::Private => say::choice_private(),
+        Kept::Free => say::choice_free(),
+        Kept::NotAccepted => say::choice_not_accepted(),
+        Kept::Category(category) => say::choice_category(category.clone()),
+        Kept::Title(word) => say::choice_title(word.clone()),
+        Kept::Earlier(date) => say::choice_earlier(*date),
+    }
+}
+
+/// Returns what is said about an event with its title, if it has one.
+fn named(title: &Words, what: Arg) -> Option<Sentence> {
+    (!title.0.is_empty()).then(|| say::about_title(title, what))
+}
+
+fn about(title: &Words, what: Sentence) -> Sentence {
+    named(title, what.clone().into()).unwrap_or(what)
+}
+
+impl From<&Words> for Arg {
+    fn from(words: &Words) -> Self {
+        Self::Text(words.0.clone())
     }
 }
 

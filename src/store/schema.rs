@@ -134,6 +134,7 @@ diesel::table! {
         access_expires_at -> Nullable<Timestamptz>,
         state -> Text,
         reason -> Nullable<Text>,
+        reason_words -> Nullable<Jsonb>,
         delta_link -> Nullable<Text>,
         window_start -> Nullable<Timestamptz>,
         window_end -> Nullable<Timestamptz>,
@@ -408,6 +409,7 @@ diesel::table! {
         conflict_odoo -> Nullable<Text>,
         conflict_outlook -> Nullable<Text>,
         conflict_other -> Nullable<Jsonb>,
+        words -> Nullable<Jsonb>,
     }
 }
 

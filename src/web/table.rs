@@ -191,7 +191,7 @@ static TROUBLE: [Method; 6] = searched("outlook.bridge.trouble");
 
 static METHODS: [&[Method]; 7] = [&ACCOUNT, &JOURNAL, &MEETING, &TROUBLE, &OF_ROWS, &OWN, &STOCK];
 
-static OF_ROWS: [Method; 4] = [
+static OF_ROWS: [Method; 7] = [
     method(
         "outlook.bridge.journal",
         "other_value",

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// From the lowest to the highest layer. Modules in one layer do not name each other.
 const FLOORS: &[&[&str]] = &[
-    &["calendar", "measures"],
+    &["measures", "words"],
+    &["calendar"],
     &["traces"],
     &["odoo", "outlook"],
     &["store"],

@@ -273,7 +273,7 @@ async fn an_administrator_bounds_everybody_and_a_preview_says_what_changes() {
     assert_eq!(preview["stays"]["events"][0]["title"], "Lunch");
     assert_eq!(
         preview["stays"]["events"][0]["why"],
-        json!({"choice": "title", "of": "lunch"})
+        json!({"code": "choice_title", "args": {"word": "lunch"}})
     );
     let for_all = ask(&w, "preview", json!({"choices": {"direction": "to_outlook"}})).await;
     assert_eq!(for_all.expect("a preview")["stays"]["count"], 2);

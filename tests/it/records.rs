@@ -121,6 +121,43 @@ async fn the_journal_is_searched_sorted_and_paged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_line_comes_with_the_sentence_that_it_says_in_english() {
+    let w = with_lines().await;
+    let about = json!([["title", "=", "Review"], ["side", "=", "outlook"]]);
+    let told = rows(&w, JOURNAL, about.clone(), &["message"]).await;
+    let english = "location is now “Room 4” · from Odoo · Outlook sends 1 update";
+    assert_eq!(told[0]["message"], english);
+    let changed = json!([{"code": "location_is_now", "args": {"value": "Room 4"}}]);
+    assert_eq!(
+        told[0]["message_words"],
+        json!({"code": "with_mails", "args": {
+            "what": {"code": "from_odoo", "args": {"what": changed}},
+            "mails": {"code": "outlook_sends", "args": {"mails": [{"code": "one_update", "args": {}}]}},
+        }})
+    );
+    // Odoo's journal of the event has the same.
+    let event = w.odoo.by_name("Review").expect("the event")["id"].clone();
+    let lines = json!({"user_id": null, "res_id": event, "limit": 1});
+    let lines = ask(&w.odoo, &w.service, "outlook.bridge", "journal", lines).await;
+    assert_eq!(lines[0]["message_words"], told[0]["message_words"]);
+    // A line of an earlier version has none.
+    w.sql("UPDATE journal SET words = NULL").await;
+    let told = rows(&w, JOURNAL, about, &["message"]).await;
+    assert_eq!(
+        (&told[0]["message"], &told[0]["message_words"]),
+        (&json!(english), &json!(false))
+    );
+    let error = json!({"domain": [["message_words", "=", false]]});
+    let error = w.odoo.call(&w.service, 2, JOURNAL, "search", error).await;
+    assert!(
+        error
+            .expect_err("not compared")
+            .to_string()
+            .contains("use message.")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_journal_is_grouped() {
     let w = with_lines().await;
     let groups = json!({"groupby": ["side"], "aggregates": ["__count", "mails:sum"],
@@ -322,6 +359,8 @@ async fn what_is_set_aside_says_why_and_is_tried_again() {
     );
     let words = found[0]["reason"].as_str().expect("words");
     assert!(words.contains("tried again once a day"), "{words}");
+    let sentence = json!({"code": "reason_in_vain", "args": {}});
+    assert_eq!(found[0]["reason_words"], sentence);
     let ids = json!({"ids": [found[0]["id"]]});
     ask(&w.odoo, &w.service, "outlook.bridge.trouble", "retry", ids).await;
     w.quiet().await;

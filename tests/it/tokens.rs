@@ -214,7 +214,8 @@ async fn a_revoked_or_expired_grant_is_one_users_and_a_new_login_outlives_the_ol
     // While a renewal of the old consent fails, Ann logs in again: her new consent stays.
     odoo.connect(&stack, &service, 7).await.expect("connected again");
     let mut conn = service.engine.store.get().await.expect("a connection");
-    let lost = accounts::lose_consent(&mut conn, before.id, before.refresh_token.as_ref(), "gone");
+    let gone = "gone".into();
+    let lost = accounts::lose_consent(&mut conn, before.id, before.refresh_token.as_ref(), &gone);
     assert!(!lost.await.expect("asked"));
     drop(conn);
     assert!(known().await.refresh_token.is_some());

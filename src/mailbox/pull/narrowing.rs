@@ -13,6 +13,7 @@ use crate::outlook::GraphError;
 use crate::store::accounts::Account;
 use crate::store::journal::{self, Level, Line};
 use crate::store::{Connection, accounts, leases, troubles};
+use crate::words::say;
 
 /// A window of five years then becomes one of two months.
 const MOST_HALVINGS: i32 = 5;
@@ -94,14 +95,8 @@ async fn store_halvings(
         "the window that is read is another one"
     );
     let message = match reason {
-        Some(reason) => format!(
-            "Microsoft fails at listing the calendar in Outlook ({reason}): from now on it is read from {back} days back to {ahead} \
-             days ahead, and changes in Outlook beyond that do not come to Odoo. More is tried once a day; fewer series without \
-             an end help"
-        ),
-        None => format!(
-            "More of the calendar in Outlook is tried again: from {back} days back to {ahead} days ahead"
-        ),
+        Some(reason) => say::window_narrowed(reason, back, ahead),
+        None => say::window_widened(back, ahead),
     };
     let (database, user) = (account.database_id, Some(account.odoo_user_id));
     journal::write(conn, Line::general(database, user, Level::Warning, message)).await?;

@@ -21,6 +21,7 @@ use crate::store::journal::{self, Level, Line};
 use crate::store::put_aside::{self, Item};
 use crate::store::reason::Reason;
 use crate::store::{Connection, databases, leases, meetings};
+use crate::words::say;
 
 /// How many items are looked at again in one run.
 const ITEMS_PER_RUN: i64 = 20;
@@ -67,7 +68,7 @@ async fn put(
             graph.id = id,
             "put aside; the journal says why"
         );
-        let message = format!("An event in Outlook cannot be read now, and is tried again: {reason}");
+        let message = say::cannot_be_read_now(reason.sentence());
         let (database, user) = (account.database_id, Some(account.odoo_user_id));
         journal::write(conn, Line::general(database, user, Level::Error, message)).await?;
     }
@@ -242,7 +243,7 @@ async fn give_up_planning(conn: &mut Connection, account: &Account, id: i64) -> 
         && let Some(meeting) = meetings::read_all(conn, &[id]).await?.first()
     {
         meetings::set_aside(conn, id, &reason).await?;
-        let message = format!("is not synced: {reason}");
+        let message = say::is_not_synced(reason.sentence());
         let user = Some(account.odoo_user_id);
         journal::write(conn, Line::of(meeting, user, Level::Error, message, None)).await?;
     }

@@ -20,6 +20,7 @@ use crate::store::addresses::Mailbox;
 use crate::store::journal::{Level, Line};
 use crate::store::meetings::Copy;
 use crate::store::people::Person;
+use crate::words::say;
 
 /// A series that is split into its occurrences.
 #[derive(Clone)]
@@ -115,10 +116,7 @@ impl Page<'_> {
         }
         if known.is_empty() && is_news {
             let title = split.master.subject.as_deref().unwrap_or_default();
-            let message = format!(
-                "“{title}”: Odoo cannot repeat it as Outlook does: {}. Each occurrence is synced as an event of its own",
-                split.reason
-            );
+            let message = say::about_title(title, say::each_on_its_own(split.reason.to_string()));
             let (database, user) = (self.people.database.id, Some(self.account.odoo_user_id));
             self.lines
                 .push(Line::general(database, user, Level::Warning, message));

@@ -8,6 +8,7 @@ use crate::calendar::words;
 use crate::outlook::wire::series::date_in;
 use crate::outlook::wire::{EmailAddress, ResponseStatus, WireAttendee, WireEvent};
 use crate::store::meetings::Copy;
+use crate::words::{Arg, Sentence, say};
 
 type Guests = BTreeMap<Address, Attendee>;
 
@@ -123,7 +124,7 @@ fn as_shown(address: &Address, guest: &Attendee) -> WireAttendee {
 
 /// Returns the proposals of guests of the organizer's event, as the journal words them. Leaves out
 /// those that were made `before`.
-pub(crate) fn new_proposals(event: &WireEvent, before: Option<&WireEvent>) -> Vec<String> {
+pub(crate) fn new_proposals(event: &WireEvent, before: Option<&WireEvent>) -> Vec<Sentence> {
     if event.is_organizer != Some(true) {
         return Vec::new();
     }
@@ -132,26 +133,26 @@ pub(crate) fn new_proposals(event: &WireEvent, before: Option<&WireEvent>) -> Ve
         let known = proposals_in(before);
         news.retain(|what, _| !known.contains_key(what));
     }
-    let line = |(what, title): (String, Option<String>)| {
-        let title = title.unwrap_or_default();
-        format!("“{title}”: {what}: to take it, move the meeting")
+    let line = |((who, _), (time, title)): ((String, String), (Arg, Option<String>))| {
+        let who = match who.as_str() {
+            "" => Arg::from(say::a_guest()),
+            who => who.into(),
+        };
+        say::proposes(title.unwrap_or_default(), who, time)
     };
     news.into_iter().map(line).collect()
 }
 
-/// Lists who proposes which other time, each with the title of the event it is for. Each changed
-/// occurrence of a series also contains the proposals for the whole.
-fn proposals_in(event: &WireEvent) -> BTreeMap<String, Option<String>> {
+/// Lists who proposes which other time, with the time and the title of the event it is for. Each
+/// changed occurrence of a series also contains the proposals for the whole.
+fn proposals_in(event: &WireEvent) -> BTreeMap<(String, String), (Arg, Option<String>)> {
     let mut all = BTreeMap::new();
     for event in std::iter::once(event).chain(&event.exception_occurrences) {
         for (who, time) in event.proposals() {
             let name = who.name.as_deref().or(who.address.as_deref());
-            let what = format!(
-                "{} proposes another time, {}",
-                name.unwrap_or("a guest"),
-                words::time(&time)
-            );
-            all.entry(what).or_insert_with(|| event.subject.clone());
+            let time = words::time(&time);
+            let what = (name.unwrap_or_default().to_owned(), time.in_english(words::DAY));
+            all.entry(what).or_insert_with(|| (time, event.subject.clone()));
         }
     }
     all

@@ -16,6 +16,7 @@ use crate::store::journal::Done;
 use crate::store::meetings::Copy;
 use crate::store::outbox::{OutlookWrite, WriteKind};
 use crate::store::people::Person;
+use crate::words::{Arg, Sentence, say};
 
 impl Task<'_> {
     /// Returns the responses that Odoo must show for guests whose mailboxes are connected;
@@ -143,13 +144,18 @@ impl Task<'_> {
 }
 
 /// Returns why a response that was given in Odoo is not sent.
-pub(super) fn refusal(address: &Address, in_odoo: Answer, in_outlook: Answer, by: &AnsweredBy) -> String {
-    let who = by.name.clone().unwrap_or_else(|| format!("the user {}", by.uid));
-    format!(
-        "{who} set in Odoo that {address} {}, and may not answer for them: nothing was sent, and Outlook’s answer counts ({})",
-        words::answer(in_odoo),
-        odoo_answer(in_outlook)
-    )
+pub(super) fn refusal(address: &Address, in_odoo: Answer, in_outlook: Answer, by: &AnsweredBy) -> Sentence {
+    let who = match &by.name {
+        Some(name) => Arg::from(name),
+        None => say::the_user(by.uid.to_string()).into(),
+    };
+    let kept = match in_outlook {
+        Answer::NeedsAction => say::answer_none(),
+        Answer::Accepted => say::answer_accepted(),
+        Answer::Tentative => say::answer_tentative(),
+        Answer::Declined => say::answer_declined(),
+    };
+    say::may_not_answer(who, words::answer(address, in_odoo), kept)
 }
 
 fn response(
@@ -158,10 +164,7 @@ fn response(
     address: &Address,
     answer: Answer,
 ) -> anyhow::Result<OutlookWrite> {
-    let message = format!(
-        "{address} {} in Odoo · Outlook tells the organizer",
-        words::answer(answer)
-    );
+    let message = say::answered_in_odoo(words::answer(address, answer));
     Ok(OutlookWrite {
         account_id: account.id,
         meeting_id: copy.meeting_id,
@@ -170,11 +173,7 @@ fn response(
         // With the time that it responds to, as a new time resets it.
         body: json!({"answer": odoo_answer(answer), "time": copy.event()?.time}),
         groups: json!([]),
-        line: Some(serde_json::to_value(Done {
-            message,
-            decisions: Vec::new(),
-            content: None,
-        })?),
+        line: Some(serde_json::to_value(Done::of(message))?),
         ..OutlookWrite::default()
     })
 }

@@ -14,8 +14,9 @@ use crate::planning::people::People;
 use crate::store::journal::Level;
 use crate::store::meetings::Copy;
 use crate::store::people::Person;
-use crate::store::reason::Reason;
+use crate::store::reason::{Reason, choice};
 use crate::store::unit::Dossier;
+use crate::words::say;
 
 /// What a meeting is on one of its sides, and what crosses of it.
 #[derive(Debug)]
@@ -171,10 +172,7 @@ impl Task<'_> {
             None if was_in_both && self.dossier.meeting.has_record() => {
                 self.dossier.meeting.ended = true;
                 self.dossier.meeting.set_aside = None;
-                self.write_journal(
-                    Level::Info,
-                    format!("was deleted in Odoo, and stays in Outlook: by choice it is not synced: {kept}"),
-                );
+                self.write_journal(Level::Info, say::stays_in_outlook(choice(kept)));
             }
             _ => self.set_aside(&Reason::NotChosen(kept.clone()), Level::Info),
         }
@@ -184,10 +182,7 @@ impl Task<'_> {
     pub(super) fn keep_in_odoo(&mut self, kept: &Kept) {
         self.dossier.meeting.kept = true;
         self.dossier.meeting.set_aside = Some(Reason::KeptInOdoo);
-        self.write_journal(
-            Level::Info,
-            format!("was deleted in Outlook, and stays in Odoo: by choice it is not synced: {kept}"),
-        );
+        self.write_journal(Level::Info, say::stays_in_odoo(choice(kept)));
     }
 
     /// Takes out of a plan what would change Odoo. Returns `false` if nothing is left to do.

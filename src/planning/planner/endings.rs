@@ -10,8 +10,7 @@ use crate::planning::people::People;
 use crate::store::journal::Done;
 use crate::store::meetings::Meeting;
 use crate::store::outbox::OdooDebt;
-
-const BACK: &str = "is in Outlook again, and back in Odoo";
+use crate::words::{Sentence, say};
 
 impl Task<'_> {
     /// Decides about a meeting that had ended; returns `false` if nothing more is to be planned.
@@ -96,7 +95,7 @@ impl Task<'_> {
             },
         };
         let Some(change) = change else { return Ok(()) };
-        self.owe(&change, user_id, format!("{BACK} · no mail"))
+        self.owe(&change, user_id, say::back_on_both_sides())
     }
 
     /// Makes the record of a lost meeting again, or reactivates it, as a person asked for that.
@@ -126,20 +125,12 @@ impl Task<'_> {
             }
         };
         let Some(change) = change else { return Ok(()) };
-        self.owe(
-            &change,
-            user_id,
-            "put back in Odoo, as somebody asked for it · no mail".to_owned(),
-        )
+        self.owe(&change, user_id, say::put_back_in_odoo())
     }
 
     /// Stores a change that Odoo is to make, with its words for the journal.
-    fn owe(&mut self, change: &OdooChange, user_id: i32, message: String) -> anyhow::Result<()> {
-        let line = Done {
-            message,
-            decisions: Vec::new(),
-            content: None,
-        };
+    fn owe(&mut self, change: &OdooChange, user_id: i32, done: Sentence) -> anyhow::Result<()> {
+        let line = Done::of(say::with_mails(done, say::no_mail()));
         self.dossier.debt = Some(OdooDebt {
             database_id: self.dossier.meeting.database_id,
             meeting_id: self.dossier.meeting.id,

@@ -14,6 +14,7 @@ use crate::odoo::snapshot::is_over;
 use crate::store::journal::Done;
 use crate::store::outbox::OdooDebt;
 use crate::store::reason::Reason;
+use crate::words::{Sentence, say};
 
 impl Task<'_> {
     /// Decides whether a meeting that only Odoo has may be made in Outlook, and with which guests.
@@ -111,7 +112,7 @@ impl Task<'_> {
     }
 
     /// Returns the words about guests whom Outlook cannot invite, if a write changes the guests.
-    pub(super) fn unreachable(&self, groups: &BTreeSet<Group>) -> anyhow::Result<Vec<String>> {
+    pub(super) fn unreachable(&self, groups: &BTreeSet<Group>) -> anyhow::Result<Vec<Sentence>> {
         if !groups.contains(&Group::Attendees) || self.dossier.meeting.guests() == Guests::Withheld {
             return Ok(Vec::new());
         }
@@ -119,10 +120,7 @@ impl Task<'_> {
         let names = snapshot
             .iter()
             .flat_map(|snapshot| snapshot.unreachable(&self.people.mailboxes));
-        let words = |name: &str| {
-            format!("{name} has no mail address that Outlook can use, and is a guest in Odoo alone")
-        };
-        Ok(names.map(words).collect())
+        Ok(names.map(say::unreachable).collect())
     }
 
     /// Tells Odoo which side mails the guests, if it has recorded something else.
@@ -170,11 +168,7 @@ impl Task<'_> {
         if self.was_told_enough(&serde_json::to_value(&change)?) {
             return Ok(());
         }
-        let line = invite.then(|| Done {
-            message: "Odoo invites the guests, as Outlook does not have it".to_owned(),
-            decisions: Vec::new(),
-            content: None,
-        });
+        let line = invite.then(|| Done::of(say::odoo_invites()));
         if mailer == Mailer::Odoo && never_told {
             // If Outlook accepts the event one day, it is made without the guests whom Odoo has
             // invited.

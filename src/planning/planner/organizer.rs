@@ -13,6 +13,7 @@ use crate::store::meetings::{Copy, Meeting};
 use crate::store::outbox::{OutlookWrite, WriteKind};
 use crate::store::reason::Reason;
 use crate::store::unit::Dossier;
+use crate::words::{Sentence, say};
 
 /// Returns whether a meeting stays with its old organizer, as the new one could not take it when it
 /// was last saved.
@@ -31,7 +32,7 @@ pub fn keep_restored(dossier: &mut Dossier) {
     let meeting = &mut dossier.meeting;
     let restored = Reason::OrganizerRestored;
     if meeting.set_aside.as_ref() != Some(&restored) {
-        let message = format!("is not synced: {restored}");
+        let message = say::is_not_synced(restored.sentence());
         meeting.set_aside = Some(restored);
         let user = meeting.organizer_in_odoo();
         dossier
@@ -101,15 +102,12 @@ impl Task<'_> {
         if copy.gone || copy.cancelled {
             return Ok(Organizer::HasLeft);
         }
-        let mut message = format!(
-            "handed over to {}: cancelled here, and made in the new organizer's mailbox next",
-            successor.login
-        );
+        let mut message = say::handed_over(&successor.login);
         if copy
             .wire_event::<WireEvent>()
             .is_ok_and(|event| event.has_files())
         {
-            message += ", without its attachments, which are in Deleted Items here";
+            message = say::without_attachments(message);
         }
         self.leave(&copy, odoo_state, mails, message, series)?;
         self.dossier.meeting.set_aside = None;
@@ -121,7 +119,7 @@ impl Task<'_> {
         copy: &Copy,
         odoo_state: Value,
         mails: &[Mail],
-        message: String,
+        message: Sentence,
         series: bool,
     ) -> anyhow::Result<()> {
         let user = self
@@ -130,7 +128,7 @@ impl Task<'_> {
             .map(|account| account.odoo_user_id);
         let waits = self.waits(user.unwrap_or_default(), mails)?;
         let line = Done {
-            message: format!("{message} · {}{}", in_words(mails), waits.whose),
+            said: waits.told(message, in_words(mails)).into(),
             decisions: Vec::new(),
             content: Some(copy.state.clone()),
         };

@@ -2,11 +2,12 @@
 //! for the next hour, with a line in the journal, and nothing is set aside. [`super::repeats`] ends
 //! repetitions; this limits everything else.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::Task;
 use crate::calendar::document::Document;
 use crate::store::journal::Level;
+use crate::words::say;
 
 /// Writes of one meeting within an hour, to both sides together. No person comes near it.
 const MOST_AN_HOUR: usize = 60;
@@ -43,7 +44,7 @@ impl Task<'_> {
         }
         if waits && !self.dossier.meeting.hour_noted {
             self.dossier.meeting.hour_noted = true;
-            self.write_journal(Level::Warning, words(writes, until));
+            self.write_journal(Level::Warning, say::written_too_often(writes, until));
         }
         Ok(())
     }
@@ -56,12 +57,4 @@ impl Task<'_> {
         let occurrences = odoo.map_or(0, own).max(outlook.map_or(0, own));
         Ok(MOST_AN_HOUR + MOST_AN_OCCURRENCE * occurrences)
     }
-}
-
-fn words(writes: usize, until: DateTime<Utc>) -> String {
-    format!(
-        "was written {writes} times within an hour, which no person does: what is left to write waits until {} UTC. If nobody \
-         changes it so often, look for a rule or another program that does",
-        until.format("%H:%M")
-    )
 }

@@ -4,10 +4,11 @@ use crate::store::journal::{Level, Line};
 use crate::store::meetings::Meeting;
 use crate::store::reason::Reason;
 use crate::store::unit::Dossier;
+use crate::words::say;
 
 /// Sets a meeting aside, and writes the reason into the journal.
 pub fn set_aside(dossier: &mut Dossier, user_id: i32, reason: Reason) {
-    let message = format!("is not synced: {reason}");
+    let message = say::is_not_synced(reason.sentence());
     let line = Line::of(&dossier.meeting, Some(user_id), Level::Error, message, None);
     dossier.lines.push(line);
     dossier.meeting.set_aside = Some(reason);

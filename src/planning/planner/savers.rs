@@ -7,14 +7,27 @@ use crate::calendar::invitations::tally;
 use crate::calendar::plan::Mail;
 use crate::odoo::exchange::Actor;
 use crate::store::outbox::AskFor;
+use crate::words::{Sentence, say};
 
 /// Why a write to a mailbox waits.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Waits {
     pub collected: bool,
     pub asks: Option<AskFor>,
-    /// Who else saved it, in words for the journal.
-    pub whose: String,
+    /// The names of who else saved it.
+    pub whose: Vec<String>,
+}
+
+impl Waits {
+    /// Returns the words for the journal about what is done, and about its mails.
+    pub(super) fn told(&self, done: Sentence, mails: Sentence) -> Sentence {
+        let told = say::with_mails(done, mails);
+        if self.whose.is_empty() {
+            told
+        } else {
+            say::saved_by(told, self.whose.clone())
+        }
+    }
 }
 
 impl Task<'_> {
@@ -55,13 +68,9 @@ fn may_not_mail(saver: &Actor, user: i32) -> bool {
     saver.uid != user && !saver.is_admin
 }
 
-fn whose(savers: &[Actor], user: i32) -> String {
+fn whose(savers: &[Actor], user: i32) -> Vec<String> {
     let others = savers.iter().filter(|saver| saver.uid != user);
-    let names: Vec<String> = others.map(name_of).collect();
-    if names.is_empty() {
-        return String::new();
-    }
-    format!(" · saved by {}", names.join(", "))
+    others.map(name_of).collect()
 }
 
 /// Returns the name by which a person knows the saver.

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use super::choices::Whole;
 use super::organizer::Organizer;
 use super::{
-    LARGEST_BODY, Permit, Task, UNCONNECTED, about_pictures, aliases_of, all_groups, answers, closed,
-    decisions, in_words, list_groups, renamed, unlisted, what_stays,
+    LARGEST_BODY, Permit, Task, about_pictures, aliases_of, all_groups, answers, closed, decisions, in_words,
+    list_groups, renamed, unlisted, what_stays,
 };
 use crate::calendar::choices::Kept;
 use crate::calendar::document::Document;
@@ -45,14 +45,11 @@ use crate::store::meetings::Copy;
 use crate::store::outbox::{OdooDebt, OutlookWrite, WriteKind};
 use crate::store::people::Person;
 use crate::store::reason::{Reason, Words};
+use crate::words::{Arg, Said, Sentence, say};
 
 /// The window in days, if no mailbox sets one.
 const DAYS_BACK: i64 = 365;
 const DAYS_AHEAD: i64 = 730;
-/// The journal's words if the organizer's mailbox is connected and only a guest's has shown the
-/// meeting so far.
-const NOT_SHOWN_YET: &str =
-    "was changed in Odoo: Outlook gets it once the organizer's mailbox has shown the meeting";
 
 /// Both sides of a series, while it is planned.
 struct Sides<'a> {
@@ -82,9 +79,9 @@ struct Request {
     body: Value,
     groups: BTreeSet<Group>,
     slot: Option<NaiveDate>,
-    message: String,
+    message: Sentence,
     /// Why parts of it stay as they are in Outlook, in words.
-    staying: Vec<&'static str>,
+    staying: Vec<Sentence>,
     /// The mails of this write.
     mails: Vec<Mail>,
     /// The mails of this write and of all writes that follow it.
@@ -93,7 +90,7 @@ struct Request {
 }
 
 impl Request {
-    fn of(kind: WriteKind, body: Value, message: String) -> Self {
+    fn of(kind: WriteKind, body: Value, message: Sentence) -> Self {
         Self {
             kind,
             body,
@@ -113,11 +110,11 @@ struct OdooRequest {
     change: OdooChange,
     /// The groups on which both sides agree once it is done.
     groups: BTreeSet<Group>,
-    message: String,
+    message: Sentence,
 }
 
 impl OdooRequest {
-    fn of_all(change: OdooChange, message: String) -> Self {
+    fn of_all(change: OdooChange, message: Sentence) -> Self {
         Self {
             change,
             groups: all_groups(),
@@ -445,16 +442,13 @@ impl Task<'_> {
             return Ok(());
         }
         if !plan.apart.is_empty() && !self.dossier.meeting.differs {
-            let message = format!(
-                "single occurrences were changed ({}), but Odoo and Outlook repeat this series differently: each side keeps its own",
-                dates(&plan.apart.iter().copied().collect::<Vec<_>>())
-            );
-            self.write_journal(Level::Warning, message);
+            let apart: Vec<NaiveDate> = plan.apart.iter().copied().collect();
+            self.write_journal(Level::Warning, say::occurrences_differ(apart));
         }
         let untold = !plan.differing.is_empty() || !plan.outlook.unsayable.is_empty();
         if untold && !self.dossier.meeting.differs {
             match sides.unread {
-                Some(_) => self.write_journal(Level::Info, NOT_SHOWN_YET.to_owned()),
+                Some(_) => self.write_journal(Level::Info, say::not_shown_yet()),
                 None => self.write_journal(Level::Warning, why_untold(plan, sides)),
             }
         }
@@ -486,16 +480,17 @@ impl Task<'_> {
                     transaction_id: &transaction_id,
                     link: self.dossier.meeting.link,
                 };
-                let (body, what) = if document.is_single() {
+                let (body, made) = if document.is_single() {
                     let body = wire::create_body(&document.master, extra);
-                    (body, format!(", {}", words::time(&document.master.time)))
+                    let time = words::time(&document.master.time);
+                    (body, say::made_in_outlook_at(time))
                 } else {
                     match wire::series::create_series_body(document, extra) {
-                        Ok(body) => (body, format!(": {}", words::rule(document.rule()))),
+                        Ok(body) => (body, say::made_in_outlook_repeating(words::rule(document.rule()))),
                         Err(reason) => return Ok(Err(reason)),
                     }
                 };
-                let message = format!("made in Outlook{what}{}", about_pictures(&document.master));
+                let message = about_pictures(&document.master, made);
                 Request {
                     groups: all_groups(),
                     ..Request::of(WriteKind::Create, body, message)
@@ -525,7 +520,7 @@ impl Task<'_> {
                     self.advance_base(&written, &Told::of(target), sides)?;
                     return Ok(Ok(None));
                 };
-                let message = format!("{} of the {slot} changed · from Odoo", list_groups(&groups));
+                let message = say::from_odoo(say::occurrence_changed(list_groups(&groups), *slot));
                 let list = in_order(&groups);
                 let as_shown: Option<WireEvent> = sides.copy.map(Copy::wire_event).transpose()?;
                 let loses = |whole: &WireEvent| {
@@ -543,14 +538,14 @@ impl Task<'_> {
                 }
             }
             Step::Cancel { slot } => {
-                let message = format!("the occurrence of {slot} was taken out in Odoo, and now in Outlook");
+                let message = say::occurrence_taken_out(*slot);
                 Request {
                     slot: Some(*slot),
                     ..Request::of(WriteKind::Delete, json!({}), message)
                 }
             }
             Step::Delete => {
-                let message = "deleted in Odoo, and now from Outlook".to_owned();
+                let message = say::deleted_from_outlook();
                 Request {
                     groups: if sides.is_series {
                         BTreeSet::new()
@@ -598,15 +593,15 @@ impl Task<'_> {
             self.advance_base(&written, &Told::of(&target.master), sides)?;
             return Ok(Ok(None));
         };
-        let message = if sides.is_series {
+        let message: Arg = if sides.is_series {
             let mut parts = Vec::new();
             if recurrence {
-                parts.push(format!("now {}", words::rule(target.rule())));
+                parts.push(say::repeats_now(words::rule(target.rule())));
             }
             if !chosen.is_empty() {
-                parts.push(format!("{} changed for all", list_groups(&chosen)));
+                parts.push(say::changed_for_all(list_groups(&chosen)));
             }
-            parts.join(", ")
+            parts.into()
         } else {
             let before = sides.copy.map(Copy::event).transpose()?;
             words::change(&chosen, before.as_ref().unwrap_or(&target.master), &target.master)
@@ -621,7 +616,7 @@ impl Task<'_> {
                 ..Told::of(&target.master)
             }),
             groups: chosen,
-            ..Request::of(WriteKind::Update, body, format!("{message} · from Odoo"))
+            ..Request::of(WriteKind::Update, body, say::from_odoo(message))
         })))
     }
 
@@ -645,17 +640,10 @@ impl Task<'_> {
         let is_end = request.kind == WriteKind::Delete && request.slot.is_none();
         let mut decided = decisions(conflicts, Side::Odoo, &request.groups, &self.people.mailboxes);
         let more = self.unreachable(&request.groups)?.into_iter();
-        decided.extend(more.map(Decision::Words));
-        let staying = request.staying.iter().map(|words| (*words).to_owned());
-        decided.extend(staying.map(Decision::Words));
+        decided.extend(more.chain(request.staying).map(Decision::of));
         let waits = self.waits(account.odoo_user_id, &request.all_mails)?;
         let line = Done {
-            message: format!(
-                "{} · {}{}",
-                request.message,
-                in_words(&request.mails),
-                waits.whose
-            ),
+            said: waits.told(request.message, in_words(&request.mails)).into(),
             decisions: decided,
             content: sides.copy.filter(|_| is_end).map(|c| c.state.clone()),
         };
@@ -706,7 +694,7 @@ impl Task<'_> {
                     } else {
                         BTreeSet::new()
                     },
-                    message: "deleted in Outlook, and archived in Odoo".to_owned(),
+                    message: say::archived_in_odoo(),
                 })));
             }
             (OdooStep::Create(target), _) => (None, target),
@@ -736,7 +724,7 @@ impl Task<'_> {
         if sides.outlook.is_some_and(Document::is_single) && !was_single {
             apply.shape = self.single_shape(changes.map(|c| &c.groups), &target.master, sides);
             let change = OdooChange::ApplySeries(Box::new(apply));
-            let message = "no longer repeats · from Outlook".to_owned();
+            let message = say::from_outlook(say::no_longer_repeats());
             return Ok(Ok(Some(OdooRequest::of_all(change, message))));
         }
         let Some(shown) = self.in_window(target, account) else {
@@ -770,8 +758,8 @@ impl Task<'_> {
             apply.shape = shape;
         }
         let message = match step {
-            OdooStep::Create(_) => format!("made in Odoo from Outlook: {}", words::rule(target.rule())),
-            _ => format!("{} · from Outlook", changed_words(step, target)),
+            OdooStep::Create(_) => say::made_in_odoo_repeating(words::rule(target.rule())),
+            _ => say::from_outlook(changed_words(step, target)),
         };
         let change = OdooChange::ApplySeries(Box::new(apply));
         Ok(Ok(Some(OdooRequest::of_all(change, message))))
@@ -792,13 +780,13 @@ impl Task<'_> {
                 user_id,
                 values: snapshot::create_values(target, mailboxes),
             };
-            let message = format!("made in Odoo from Outlook, {}", words::time(&target.time));
+            let message = say::made_in_odoo_at(words::time(&target.time));
             return Some(OdooRequest::of_all(change, message));
         };
         let present = sides.snapshot?;
         let groups = changes.groups.clone();
         let before = sides.whole.as_ref().map_or(target, |whole| &whole.master);
-        let message = format!("{} · from Outlook", words::change(&groups, before, target));
+        let message = say::from_outlook(words::change(&groups, before, target));
         let change = OdooChange::Write {
             res_id: present.id,
             user_id,
@@ -843,10 +831,7 @@ impl Task<'_> {
         }
         let tz = series.tz.parse().unwrap_or(chrono_tz::Tz::UTC);
         let days: Vec<NaiveDate> = given.iter().filter_map(|slot| slot.date(tz)).collect();
-        let message = format!(
-            "given to another organizer in Odoo: {}. A series has one in Outlook, so it is an event of its own now",
-            dates(&days)
-        );
+        let message = say::given_apart(days);
         Some(OdooRequest::of_all(detach(record, user_id, given), message))
     }
 
@@ -934,9 +919,9 @@ impl Task<'_> {
         conflicts: &[Conflict],
     ) -> anyhow::Result<()> {
         let mut decided = decisions(conflicts, Side::Outlook, &groups, &self.people.mailboxes);
-        decided.extend(self.refused.drain(..).map(Decision::Words));
+        decided.extend(self.refused.drain(..).map(Decision::of));
         let line = Done {
-            message: format!("{message} · no mail"),
+            said: say::with_mails(message, say::no_mail()).into(),
             decisions: decided,
             content: None,
         };
@@ -1015,9 +1000,9 @@ fn largest_body(document: &Document) -> Option<String> {
 }
 
 /// Returns the words about these groups.
-fn of_these(staying: &[(Group, &'static str)], groups: &BTreeSet<Group>) -> Vec<&'static str> {
+fn of_these(staying: &[(Group, Sentence)], groups: &BTreeSet<Group>) -> Vec<Sentence> {
     let told = staying.iter().filter(|(group, _)| groups.contains(group));
-    told.map(|(_, words)| *words).collect()
+    told.map(|(_, words)| words.clone()).collect()
 }
 
 /// Divides groups by whether guests can see them. Each part is a request of its own, so that the
@@ -1056,22 +1041,29 @@ fn body_for_master(
 }
 
 /// Returns why Outlook does not get a change of Odoo.
-fn why_untold(plan: &Plan, sides: &Sides<'_>) -> String {
-    let closed = sides
+fn why_untold(plan: &Plan, sides: &Sides<'_>) -> Sentence {
+    let closed: Said = sides
         .closed
-        .map_or_else(|| UNCONNECTED.to_owned(), Reason::to_string);
+        .map_or_else(|| say::organizer_not_connected().into(), Reason::sentence);
     let groups = &plan.differing.groups;
     if !sides.is_series {
-        return format!(
-            "{} changed in Odoo, but {closed}: Outlook keeps its own",
-            list_groups(groups)
-        );
+        return say::groups_changed_but(list_groups(groups), closed);
     }
-    let mut reasons: Vec<String> = plan.outlook.unsayable.iter().map(ToString::to_string).collect();
+    let mut reasons: Vec<Arg> = plan.outlook.unsayable.iter().map(why_unsayable).collect();
     if !plan.differing.is_empty() {
-        reasons.push(format!("{closed}: Outlook keeps its own"));
+        reasons.push(say::outlook_keeps(closed).into());
     }
-    format!("was changed in Odoo, but {}", reasons.join("; "))
+    let reasons = reasons
+        .into_iter()
+        .reduce(|first, second| say::both(first, second).into());
+    say::changed_but(reasons.unwrap_or_else(|| Vec::<Sentence>::new().into()))
+}
+
+fn why_unsayable(unsayable: &Unsayable) -> Arg {
+    match unsayable {
+        Unsayable::Restored(date) => say::cannot_bring_back(*date).into(),
+        Unsayable::Crossing(crossing) => crossing.to_string().into(),
+    }
 }
 
 /// Detaches excluded occurrences that were restored in Odoo, as Outlook cannot restore them in a
@@ -1091,20 +1083,12 @@ fn restored_apart(plan: &Plan, sides: &Sides<'_>, user_id: i32) -> Option<OdooRe
     if restored.is_empty() {
         return None;
     }
-    let message = format!(
-        "back in Odoo: {}. Outlook cannot bring back an occurrence, so it is an event of its own now, on both sides",
-        dates(&restored)
-    );
+    let message = say::restored_apart(restored.clone());
     let slots = restored.into_iter().map(|slot| Slot::of(series, slot));
     Some(OdooRequest::of_all(
         detach(record, user_id, slots.collect()),
         message,
     ))
-}
-
-fn dates(slots: &[NaiveDate]) -> String {
-    let dates: Vec<String> = slots.iter().map(ToString::to_string).collect();
-    dates.join(", ")
 }
 
 fn detach(record: &Record, user_id: i32, apart: Vec<Slot>) -> OdooChange {
@@ -1116,32 +1100,39 @@ fn detach(record: &Record, user_id: i32, apart: Vec<Slot>) -> OdooChange {
     }
 }
 
-fn changed_words(step: &OdooStep, target: &Document) -> String {
-    let OdooStep::Apply { changes, .. } = step else {
-        return String::new();
-    };
+fn changed_words(step: &OdooStep, target: &Document) -> Vec<Sentence> {
     let mut parts = Vec::new();
+    let OdooStep::Apply { changes, .. } = step else {
+        return parts;
+    };
     if changes.rule || changes.hours {
-        parts.push(format!("now {}", words::rule(target.rule())));
+        parts.push(say::repeats_now(words::rule(target.rule())));
     }
     if !changes.groups.is_empty() {
-        parts.push(format!("{} changed for all", list_groups(&changes.groups)));
+        parts.push(say::changed_for_all(list_groups(&changes.groups)));
     }
-    let mut dates = |slots: Vec<NaiveDate>, what: &str| {
-        if !slots.is_empty() {
-            let dates: Vec<String> = slots.iter().take(5).map(ToString::to_string).collect();
-            let more = if slots.len() > 5 { " and others" } else { "" };
-            parts.push(format!("{}{more} {what}", dates.join(", ")));
+    let mut dates = |slots: Vec<NaiveDate>, what: fn(Arg) -> Sentence| {
+        let first: Vec<NaiveDate> = slots.iter().copied().take(5).collect();
+        match slots.len() {
+            0 => {}
+            1..=5 => parts.push(what(first.into())),
+            _ => parts.push(what(say::and_others(first).into())),
         }
     };
     let changed = changes
         .slots
         .keys()
         .filter(|slot| !changes.restored.contains(slot));
-    dates(changed.copied().collect(), "changed");
-    dates(changes.excluded_dates.iter().copied().collect(), "taken out");
-    dates(changes.restored.iter().copied().collect(), "brought back");
-    parts.join(", ")
+    dates(changed.copied().collect(), say::occurrences_changed);
+    dates(
+        changes.excluded_dates.iter().copied().collect(),
+        say::occurrences_taken_out,
+    );
+    dates(
+        changes.restored.iter().copied().collect(),
+        say::occurrences_brought_back,
+    );
+    parts
 }
 
 fn organizer_of(master: &Event, mailboxes: &Mailboxes) -> Map<String, Value> {

@@ -20,6 +20,7 @@ use crate::store::journal::Done;
 use crate::store::meetings::{Copy, SlotAnswers};
 use crate::store::outbox::{OutlookWrite, WriteKind};
 use crate::store::people::Person;
+use crate::words::say;
 
 /// Both sides, while the responses of one guest are planned.
 struct Guest<'a> {
@@ -137,7 +138,7 @@ impl Task<'_> {
                         continue;
                     }
                     let words = refusal(guest.address, in_odoo, in_outlook, &by);
-                    self.refused.push(format!("{words} (occurrence of {slot})"));
+                    self.refused.push(say::about_occurrence(words, slot));
                     in_outlook
                 } else if is_by_organizer(in_odoo) || is_relayed {
                     // One response at a time. The one to the whole comes first, as it may be the
@@ -232,11 +233,7 @@ fn response(
     slot: NaiveDate,
     answer: Answer,
 ) -> anyhow::Result<OutlookWrite> {
-    let message = format!(
-        "{} {} in Odoo, to the occurrence of {slot} · Outlook tells the organizer",
-        guest.address,
-        words::answer(answer)
-    );
+    let message = say::answered_occurrence_in_odoo(words::answer(guest.address, answer), slot);
     Ok(OutlookWrite {
         account_id: account.id,
         meeting_id: copy.meeting_id,
@@ -244,11 +241,7 @@ fn response(
         graph_id: Some(copy.graph_id.clone()),
         body: json!({ "answer": odoo_answer(answer) }),
         groups: json!([]),
-        line: Some(serde_json::to_value(Done {
-            message,
-            decisions: Vec::new(),
-            content: None,
-        })?),
+        line: Some(serde_json::to_value(Done::of(message))?),
         series: true,
         slot: Some(slot),
         ..OutlookWrite::default()

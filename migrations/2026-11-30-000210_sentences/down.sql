@@ -1,0 +1,2 @@
+ALTER TABLE accounts DROP COLUMN reason_words;
+ALTER TABLE journal DROP COLUMN words;
