@@ -10,7 +10,7 @@ Odoo, and the code of this module with the entries.
 # pylint: disable=unused-import
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY  # noqa: F401
 from odoo.tools.constants import GC_UNLINK_LIMIT  # noqa: F401
-from odoo.tools.translate import code_translations  # noqa: F401
+from odoo.tools.translate import LazyTranslate, code_translations  # noqa: F401
 
 from odoo.addons.calendar.models.calendar_recurrence import MAX_RECURRENT_EVENT  # noqa: F401
 from odoo.addons.microsoft_account.controllers.main import MicrosoftAuth

@@ -6,6 +6,7 @@ from pathlib import Path
 import polib
 import pytest
 
+from tools import sentences
 from tools.stack import paths
 
 FOLDER = paths.ADDONS_DIR / paths.ADDON / "i18n"
@@ -30,3 +31,8 @@ def test_every_term(file: Path):
         for pattern in KEPT:
             kept = [sorted(re.findall(pattern, text)) for text in (msgid, entry.msgstr)]
             assert kept[0] == kept[1], msgid
+
+
+def test_the_services_sentences():
+    """`python -m tools.sentences` writes them again."""
+    assert sentences.FILE.read_text() == sentences.text()

@@ -16,6 +16,7 @@ from .outlook_bridge_account import CONNECTED
 from .outlook_bridge_client import QUICK
 from .outlook_bridge_outbox import applying
 from .outlook_bridge_own import without_own
+from .outlook_bridge_sentence import render
 from .outlook_bridge_snapshot import CONTACT_CLASS, PLAIN_CONTACT, SNAPSHOT_FIELDS
 from .private_context import private, private_value
 
@@ -149,7 +150,8 @@ class CalendarEvent(models.Model):
         except UserError as error:
             _logger.info("How event %s stands is not known: %s", event.id, error)
             return
-        if standing := [line["message"] for line in told if line.get("standing")]:
+        standing = [line for line in told if line.get("standing")]
+        if standing := [render(self.env, line.get("message_words"), line["message"]) for line in standing]:
             sentences = [f"{words[:1].upper()}{words[1:].rstrip('.')}." for words in standing]
             self.outlook_bridge_standing = " ".join(sentences)
         elif told:

@@ -9,6 +9,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from .outlook_bridge_client import QUICK
+from .outlook_bridge_sentence import render
 from .outlook_bridge_told import Trouble
 
 _logger = logging.getLogger(__name__)
@@ -17,10 +18,10 @@ CONNECTED = ("active", "attention")
 TROUBLED = ("attention", "need_auth", "resetting")
 
 # What the service sends about an account beside its status.
-TOLD = ("reason", "login", "last_sync", "connected_at", "removals", "waiting", "mails", "is_reset")
+TOLD = ("reason", "reason_words", "login", "last_sync", "connected_at", "removals", "waiting", "mails", "is_reset")
 TIMES = ("last_sync", "connected_at")
 # What people are told of.
-TROUBLES = frozenset(("status", "reason", "removals", "waiting", "mails"))
+TROUBLES = frozenset(("status", "reason", "reason_words", "removals", "waiting", "mails"))
 STATUSES = "microsoft_calendar_bridge.statuses"
 # How long nobody may notice that a user was archived by other means than Odoo's own.
 DEPARTURE_SECONDS = 600
@@ -53,7 +54,9 @@ class OutlookBridgeAccount(models.Model):
         readonly=True,
         default="none",
     )
-    reason = fields.Char(readonly=True)
+    reason = fields.Char("Reason in English", readonly=True)
+    reason_words = fields.Json(readonly=True, help="The reason as the service's sentence, if it is one.")
+    told_reason = fields.Char("Reason", compute="_compute_told_reason")
     login = fields.Char(readonly=True)
     last_sync = fields.Datetime(readonly=True)
     connected_at = fields.Datetime(readonly=True)
@@ -92,6 +95,12 @@ class OutlookBridgeAccount(models.Model):
     def create(self, vals_list):
         self._forget_statuses()
         return super().create(vals_list)
+
+    @api.depends("reason", "reason_words")
+    @api.depends_context("lang", "tz")
+    def _compute_told_reason(self):
+        for account in self:
+            account.told_reason = render(self.env, account.reason_words, account.reason)
 
     @api.depends_context("uid")
     @api.depends("user_id")
@@ -313,7 +322,7 @@ class OutlookBridgeAccount(models.Model):
                         "Your calendar is no longer synchronized, as your login at Microsoft has ended. What you save "
                         "in Odoo is kept. Press Outlook in the calendar and log in again."
                     ),
-                    self.reason,
+                    self.told_reason,
                 ],
             )
         if self.mails and self.status in (*CONNECTED, "resetting"):
@@ -347,7 +356,7 @@ class OutlookBridgeAccount(models.Model):
             troubles["attention"] = Trouble(
                 users=user,
                 summary=self.env._("Outlook: your account needs attention"),
-                sentences=[self.env._("Your calendar is not completely synchronized with Outlook."), self.reason],
+                sentences=[self.env._("Your calendar is not completely synchronized with Outlook."), self.told_reason],
             )
         return troubles
 

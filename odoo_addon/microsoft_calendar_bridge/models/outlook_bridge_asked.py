@@ -7,6 +7,8 @@ from odoo.fields import Domain
 from odoo.models import parse_read_group_spec
 from odoo.tools import SQL, get_lang, split_every
 
+from .outlook_bridge_sentence import render
+
 PATTERNS = ("like", "ilike", "=like", "=ilike")
 # How many rows are asked for at once, if somebody wants all: the service answers with 20,000 at most.
 PAGE = 10_000
@@ -139,6 +141,10 @@ class OutlookBridgeAsked(models.AbstractModel):
             if field.name == "id":
                 continue
             values = [row[field.name] for row in rows]
+            if field.type == "text":
+                # a sentence of the service comes with its code and its arguments
+                words = [row.get(f"{field.name}_words") for row in rows]
+                values = [render(self.env, *one) for one in zip(words, values, strict=True)]
             if field.type == "many2one":
                 values = self._known(field, values)
             elif field.type == "selection":

@@ -7,6 +7,7 @@ from odoo.exceptions import UserError
 from .actions import RELOAD, notification
 from .outlook_bridge_account import TROUBLED
 from .outlook_bridge_client import QUICK, BridgeUnavailable
+from .outlook_bridge_sentence import render
 from .outlook_bridge_site import LIMITS
 from .outlook_bridge_state import POLICIES
 from .outlook_bridge_told import PARAM_MAILS
@@ -277,7 +278,7 @@ class ResConfigSettings(models.TransientModel):
         return {
             **self.env["outlook.bridge.state"]._get()._said(),
             "last_contact": self.env["outlook.bridge.fence"]._get().last_contact,
-            "accounts": accounts.read(["status", "user_id", "reason", "removals"], load=None),
+            "accounts": accounts.read(["status", "user_id", "reason", "reason_words", "removals"], load=None),
         }
 
     @api.model
@@ -299,7 +300,8 @@ class ResConfigSettings(models.TransientModel):
         ]
         for account in troubled[:MOST_ACCOUNTS]:
             user = self.env["res.users"].sudo().browse(account["user_id"]).exists()
-            lines.append(f"{user.name or account['user_id']}: {account['reason']}")
+            reason = render(self.env, account.get("reason_words"), account["reason"])
+            lines.append(f"{user.name or account['user_id']}: {reason}")
         if len(troubled) > MOST_ACCOUNTS:
             count = len(troubled) - MOST_ACCOUNTS
             lines.append(self.env._("And %(count)s more: see Accounts.", count=count))

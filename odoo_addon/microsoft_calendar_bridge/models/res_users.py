@@ -78,7 +78,8 @@ class ResUsers(models.Model):
             account = accounts.get(user.id, self.env["outlook.bridge.account"])
             user.outlook_bridge_status = account.status or "none"
             user.outlook_bridge_is_connected = account.status in CONNECTED
-            for name in ("reason", "login", "waiting", "mails"):
+            user.outlook_bridge_reason = account.told_reason
+            for name in ("login", "waiting", "mails"):
                 user[f"outlook_bridge_{name}"] = account[name]
 
     @api.model
@@ -171,7 +172,7 @@ class ResUsers(models.Model):
         if not self._is_bridged():
             return False
         account = self.env["outlook.bridge.account"]._of(self.env.user).get(self.env.uid)
-        own = account.reason if account and account.status in TROUBLED else False
+        own = account.told_reason if account and account.status in TROUBLED else False
         wrong = self.env["outlook.bridge.state"]._get()._wrong() if self.env.user._is_system() else {}
         warnings = [" ".join(filter(None, trouble.sentences)) for trouble in wrong.values()]
         return "\n".join(filter(None, [own, *(words for words in warnings if words != own)])) or False

@@ -23,6 +23,7 @@ from . import (
     test_registrations,
     test_removals,
     test_reset,
+    test_sentences,
     test_series_apply,
     test_series_edit,
     test_series_facts,

@@ -335,7 +335,10 @@ class FakeService:
         rows = rows[start:][: page.get("limit")]
         if method == "search":
             return [row["id"] for row in rows]
-        return copy.deepcopy([{name: row[name] for name in {"id", *fields}} for row in rows])
+        # a text comes with its sentence
+        sentences = {f"{name}_words" for name in fields}
+        named = [{"id", *fields} | (sentences & row.keys()) for row in rows]
+        return copy.deepcopy([{name: row[name] for name in names} for names, row in zip(named, rows, strict=True)])
 
     def do_other_value(self, line_id):
         return self.other_value

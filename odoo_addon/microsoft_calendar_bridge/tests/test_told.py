@@ -299,7 +299,7 @@ class TestTold(ToldCase):
         with self.assertRaises(AccessError):
             self.account(self.ann).with_user(self.ann).read(["told_to"])
         form = Form(self.account(self.ann).with_user(self.ann))
-        self.assertEqual((form.status, form.reason, form.is_own), ("need_auth", LAPSED, True))
+        self.assertEqual((form.status, form.told_reason, form.is_own), ("need_auth", LAPSED, True))
         self.assertFalse(Form(self.account(self.ann).with_user(self.admin)).is_own)
 
     def test_buttons_of_an_account(self):

@@ -67,7 +67,7 @@ class OutlookBridgeRemovals(models.TransientModel):
         account = self.env["outlook.bridge.account"]._of(user).get(user.id)
         if account and account.removals and account.status == "attention" and account.reason:
             # the service's sentence, which has the total number
-            return account.reason
+            return account.told_reason
         return self.env._(
             "Outlook says that %(count)s events of %(name)s were deleted. Nothing was removed from Odoo.",
             count=len(told),

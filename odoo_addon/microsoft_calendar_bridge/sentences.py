@@ -1,0 +1,429 @@
+# Copyright 2026 Outlook bridge contributors
+# License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+"""The service's sentences, by their codes. This file is written by `python -m tools.sentences` from
+src/words/say.rs."""
+
+from .compat import LazyTranslate
+
+_lt = LazyTranslate(__name__)
+
+SENTENCES = {
+    "listed": _lt("%(first)s, %(second)s"),
+    "from_to": _lt("%(start)s to %(end)s"),
+    "both": _lt("%(first)s; %(second)s"),
+    "in_a_row": _lt("%(first)s %(second)s"),
+    "about_title": _lt("“%(title)s”: %(what)s"),
+    "about_occurrence": _lt("%(what)s (occurrence of %(date)s)"),
+    "the_user": _lt("the user %(id)s"),
+    "group_title": _lt("title"),
+    "group_body": _lt("description"),
+    "group_location": _lt("location"),
+    "group_time": _lt("time"),
+    "group_privacy": _lt("privacy"),
+    "group_show_as": _lt("availability"),
+    "group_reminder": _lt("reminder"),
+    "group_video": _lt("video link"),
+    "group_online": _lt("online meeting"),
+    "group_attendees": _lt("attendees"),
+    "privacy_normal": _lt("public"),
+    "privacy_personal": _lt("personal"),
+    "privacy_private": _lt("private"),
+    "privacy_confidential": _lt("confidential"),
+    "show_as_free": _lt("free"),
+    "show_as_tentative": _lt("tentative"),
+    "show_as_busy": _lt("busy"),
+    "show_as_out_of_office": _lt("out of office"),
+    "show_as_working_elsewhere": _lt("working elsewhere"),
+    "show_as_unknown": _lt("unknown"),
+    "brought_up_to_date": _lt("brought up to date"),
+    "title_is_now": _lt("title is now “%(value)s”"),
+    "title_removed": _lt("title removed"),
+    "location_is_now": _lt("location is now “%(value)s”"),
+    "location_removed": _lt("location removed"),
+    "video_is_now": _lt("video link is now “%(value)s”"),
+    "video_removed": _lt("video link removed"),
+    "description_changed": _lt("description changed"),
+    "moved_to": _lt("moved to %(time)s"),
+    "privacy_is_now": _lt("privacy is now %(privacy)s"),
+    "shown_as": _lt("shown as %(show_as)s"),
+    "reminder_removed": _lt("reminder removed"),
+    "reminder_before": _lt("reminder %(minutes)s minutes before"),
+    "made_online": _lt("made a Teams meeting"),
+    "no_longer_online": _lt("no longer a Teams meeting"),
+    "invited": _lt("invited %(guests)s"),
+    "no_longer_invited": _lt("no longer invited %(guests)s"),
+    "has_not_answered": _lt("%(guest)s has not answered yet"),
+    "has_accepted": _lt("%(guest)s accepted"),
+    "may_come": _lt("%(guest)s may come"),
+    "has_declined": _lt("%(guest)s declined"),
+    "days": _lt("%(first)s to %(last)s"),
+    "a_guest": _lt("a guest"),
+    "proposes": _lt("“%(title)s”: %(who)s proposes another time, %(time)s: to take it, move the meeting"),
+    "every_day": _lt("every day"),
+    "every_week": _lt("every week"),
+    "every_month": _lt("every month"),
+    "every_year": _lt("every year"),
+    "every_days": _lt("every %(n)s days"),
+    "every_weeks": _lt("every %(n)s weeks"),
+    "every_months": _lt("every %(n)s months"),
+    "every_years": _lt("every %(n)s years"),
+    "on_weekdays": _lt("%(every)s on %(days)s"),
+    "on_day_of_month": _lt("%(every)s on day %(day)s"),
+    "on_nth": _lt("%(every)s on the %(nth)s"),
+    "on_date": _lt("%(every)s on %(day)s %(month)s"),
+    "on_nth_of_month": _lt("%(every)s on the %(nth)s of %(month)s"),
+    "nth_first": _lt("first %(day)s"),
+    "nth_second": _lt("second %(day)s"),
+    "nth_third": _lt("third %(day)s"),
+    "nth_fourth": _lt("fourth %(day)s"),
+    "nth_last": _lt("last %(day)s"),
+    "any_day": _lt("day"),
+    "workday": _lt("workday"),
+    "weekend_day": _lt("day of a weekend"),
+    "of_weekdays": _lt("of %(days)s"),
+    "rule_once": _lt("%(rule)s, once"),
+    "rule_times": _lt("%(rule)s, %(count)s times"),
+    "rule_until": _lt("%(rule)s, until %(date)s"),
+    "made_in_outlook_at": _lt("made in Outlook, %(time)s"),
+    "made_in_outlook_repeating": _lt("made in Outlook: %(rule)s"),
+    "made_in_odoo_at": _lt("made in Odoo from Outlook, %(time)s"),
+    "made_in_odoo_repeating": _lt("made in Odoo from Outlook: %(rule)s"),
+    "words_for_pictures": _lt(
+        "%(what)s · words stand for the pictures, which are attached to an earlier event in Outlook"
+    ),
+    "from_odoo": _lt("%(what)s · from Odoo"),
+    "from_outlook": _lt("%(what)s · from Outlook"),
+    "repeats_now": _lt("now %(rule)s"),
+    "changed_for_all": _lt("%(groups)s changed for all"),
+    "occurrence_changed": _lt("%(groups)s of the %(date)s changed"),
+    "occurrence_taken_out": _lt("the occurrence of %(date)s was taken out in Odoo, and now in Outlook"),
+    "occurrences_changed": _lt("%(dates)s changed"),
+    "occurrences_taken_out": _lt("%(dates)s taken out"),
+    "occurrences_brought_back": _lt("%(dates)s brought back"),
+    "and_others": _lt("%(dates)s and others"),
+    "no_longer_repeats": _lt("no longer repeats"),
+    "deleted_from_outlook": _lt("deleted in Odoo, and now from Outlook"),
+    "archived_in_odoo": _lt("deleted in Outlook, and archived in Odoo"),
+    "back_on_both_sides": _lt("is in Outlook again, and back in Odoo"),
+    "put_back_in_odoo": _lt("put back in Odoo, as somebody asked for it"),
+    "is_to_be_put_back": _lt("is to be put back, as somebody asked for it"),
+    "deleted_from_outlook_by_reset": _lt("deleted from Outlook by the reset"),
+    "deleted_from_odoo_by_reset": _lt("deleted from Odoo by the reset"),
+    "handed_over": _lt("handed over to %(login)s: cancelled here, and made in the new organizer's mailbox next"),
+    "without_attachments": _lt("%(what)s, without its attachments, which are in Deleted Items here"),
+    "given_apart": _lt(
+        "given to another organizer in Odoo: %(dates)s. A series has one in Outlook, so it is an event of its own now"
+    ),
+    "restored_apart": _lt(
+        "back in Odoo: %(dates)s. Outlook cannot bring back an occurrence, so it is an event of its own now, on both "
+        "sides"
+    ),
+    "goes_on_without_attachments": _lt(
+        "goes on as a series of its own in Outlook, to which its attachments are not attached"
+    ),
+    "answered_in_odoo": _lt("%(answer)s in Odoo · Outlook tells the organizer"),
+    "answered_occurrence_in_odoo": _lt(
+        "%(answer)s in Odoo, to the occurrence of %(date)s · Outlook tells the organizer"
+    ),
+    "odoo_invites": _lt("Odoo invites the guests, as Outlook does not have it"),
+    "with_mails": _lt("%(what)s · %(mails)s"),
+    "saved_by": _lt("%(what)s · saved by %(names)s"),
+    "no_mail": _lt("no mail"),
+    "outlook_sends": _lt("Outlook sends %(mails)s"),
+    "one_invitation": _lt("1 invitation"),
+    "invitations": _lt("%(n)s invitations"),
+    "one_update": _lt("1 update"),
+    "updates": _lt("%(n)s updates"),
+    "one_cancellation": _lt("1 cancellation"),
+    "cancellations": _lt("%(n)s cancellations"),
+    "kept_odoos": _lt("%(what)s changed on both sides: kept Odoo’s “%(kept)s”, Outlook had “%(other)s”"),
+    "kept_outlooks": _lt("%(what)s changed on both sides: kept Outlook’s “%(kept)s”, Odoo had “%(other)s”"),
+    "keeps_text": _lt(
+        "the description was changed in Odoo, which has only the beginning of Outlook's: that stays as it is, and is "
+        "edited in Outlook alone"
+    ),
+    "keeps_guests": _lt(
+        "the guests were changed in Odoo, but Outlook names one of them by an internal path of Exchange and no "
+        "address, and may not take that back: its list stays as it is, and is edited in Outlook alone"
+    ),
+    "unreachable": _lt("%(name)s has no mail address that Outlook can use, and is a guest in Odoo alone"),
+    "guests_without_address": _lt("%(names)s without a mail address stay in Outlook alone, all else is synced"),
+    "may_not_answer": _lt(
+        "%(who)s set in Odoo that %(answer)s, and may not answer for them: nothing was sent, and Outlook’s answer "
+        "counts (%(kept)s)"
+    ),
+    "answer_none": _lt("needsAction"),
+    "answer_accepted": _lt("accepted"),
+    "answer_tentative": _lt("tentative"),
+    "answer_declined": _lt("declined"),
+    "occurrences_differ": _lt(
+        "single occurrences were changed (%(dates)s), but Odoo and Outlook repeat this series differently: each side "
+        "keeps its own"
+    ),
+    "not_shown_yet": _lt("was changed in Odoo: Outlook gets it once the organizer's mailbox has shown the meeting"),
+    "organizer_not_connected": _lt("the organizer's mailbox is not connected"),
+    "groups_changed_but": _lt("%(groups)s changed in Odoo, but %(why)s: Outlook keeps its own"),
+    "changed_but": _lt("was changed in Odoo, but %(why)s"),
+    "outlook_keeps": _lt("%(why)s: Outlook keeps its own"),
+    "cannot_bring_back": _lt(
+        "Outlook cannot bring back the occurrence of %(date)s, which was taken out of the series"
+    ),
+    "written_too_often": _lt(
+        "was written %(times)s times within an hour, which no person does: what is left to write waits until "
+        "%(until)s. If nobody changes it so often, look for a rule or another program that does"
+    ),
+    "not_online": _lt(
+        "Outlook did not make a Teams meeting of it: this mailbox cannot hold any. The event is synced without a link "
+        "to join"
+    ),
+    "has_vanished": _lt(
+        "“%(title)s” has left the calendar in Outlook, which does not say why: it counts as declined, and stays in "
+        "Odoo. If its organizer has cancelled it, archive it in Odoo"
+    ),
+    "each_on_its_own": _lt(
+        "Odoo cannot repeat it as Outlook does: %(reason)s. Each occurrence is synced as an event of its own"
+    ),
+    "is_not_synced": _lt("is not synced: %(reason)s"),
+    "reason_kept_in_odoo": _lt("It was deleted in Outlook, and an administrator decided to keep it in Odoo"),
+    "reason_unsent": _lt(
+        "Its changes were not sent to Outlook, as somebody decided so: each side keeps its own until it is saved in "
+        "Odoo again"
+    ),
+    "reason_organizer_unconnected": _lt(
+        "Its organizer was changed in Odoo to somebody whose mailbox is not connected, and Outlook cannot hand a "
+        "meeting over: each side keeps its own. To hand it over, let the new organizer connect to Outlook, then save "
+        "it again"
+    ),
+    "reason_organizer_restored": _lt(
+        "Odoo was restored to a time before this meeting was given to another organizer, in whose mailbox it is: each "
+        "side keeps its own. Save the organizer whom it is to have in Odoo once more"
+    ),
+    "reason_organizer_asleep": _lt(
+        "Its organizer was changed in Odoo: it is handed over once the new one's synchronization runs again"
+    ),
+    "reason_waits_for_choice": _lt(
+        "It existed before its organizer connected to Outlook and has guests: it stays in Odoo alone until its "
+        "organizer has chosen, so that nobody is invited by surprise"
+    ),
+    "reason_waits_for_choice_again": _lt(
+        "It is in Odoo again, as in a restored backup, and has guests: it stays in Odoo alone until its organizer has "
+        "chosen, so that nobody is invited to what had been deleted"
+    ),
+    "reason_left_out": _lt(
+        "It existed before its organizer connected to Outlook and has guests, and was left out: it stays in Odoo alone"
+    ),
+    "reason_not_its_organizers": _lt(
+        "It came to Odoo by an invitation in somebody else's mailbox, and the mailbox of whom that named as its "
+        "organizer has never shown it: it stays in Odoo alone. To have it in Outlook, duplicate it in Odoo"
+    ),
+    "reason_not_in_mailbox": _lt(
+        "Odoo's own synchronization had linked it with an event that is not in the mailbox any more: it stays in Odoo "
+        "alone, so that nobody is invited anew"
+    ),
+    "reason_excluded": _lt("a rule of this Odoo, set by another add-on, keeps it out of Outlook"),
+    "reason_too_old": _lt("it ended more than %(days)s days ago, and what is older is not sent to Outlook"),
+    "reason_odoo_cannot_repeat": _lt("Odoo cannot repeat it as Outlook does: %(problem)s"),
+    "reason_outlook_cannot_repeat": _lt("Outlook cannot repeat it so: %(problem)s"),
+    "reason_later_part_repeats_differently": _lt(
+        "it began so long ago that Odoo shows only its later part, which now repeats differently: change it in "
+        "Outlook, or end it and make a new one"
+    ),
+    "reason_description_too_large": _lt(
+        "Its description is too large for Outlook (%(megabytes)s MB, and 2 MB are the most): shorten it, or attach its"
+        " pictures"
+    ),
+    "reason_does_not_stick_in_outlook": _lt(
+        "Outlook was told the same twice and shows something else, though nobody has changed it: each side keeps its "
+        "own until somebody does"
+    ),
+    "reason_does_not_stick_in_odoo": _lt(
+        "Odoo was told the same twice and shows something else, though nobody has changed it: each side keeps its own "
+        "until somebody does"
+    ),
+    "reason_came_too_late": _lt(
+        "Whatever Odoo was told of it came too late, as its record was another one by then, though nobody has saved "
+        "it: each side keeps its own until somebody does"
+    ),
+    "reason_refused_by_odoo": _lt("Odoo refused it: %(problem)s"),
+    "reason_lost_in_odoo": _lt(
+        "Odoo does not have it any more, and nobody is known to have deleted it: Outlook keeps it"
+    ),
+    "reason_not_taken_over": _lt("What Odoo has told of it last cannot be taken over: %(problem)s"),
+    "reason_refused_by_outlook": _lt("Outlook refused it: %(problem)s"),
+    "reason_in_vain": _lt("Microsoft fails at it each time; it is tried again once a day"),
+    "reason_unreadable_row": _lt("Outlook sent something that cannot be read: %(problem)s"),
+    "reason_too_slow_to_read": _lt("its description takes too long to read"),
+    "reason_without_uid": _lt(
+        "Outlook gives it no iCalUId, by which the same meeting is known in all mailboxes. If it stays so, copy the "
+        "event in Outlook and delete this one"
+    ),
+    "reason_not_stored": _lt("the bridge could not store it; its log says why"),
+    "reason_answer_not_stored": _lt("the bridge could not store Outlook's answer; its log says why"),
+    "reason_not_planned": _lt("the bridge cannot read what it has stored of this event; its log says why"),
+    "reason_no_time": _lt("there was no time to look at it yet"),
+    "reason_of_another_version": _lt(
+        "the bridge was upgraded or set back meanwhile, and does not know the reason any more"
+    ),
+    "cannot_be_read_now": _lt("An event in Outlook cannot be read now, and is tried again: %(reason)s"),
+    "cannot_be_looked_up": _lt("cannot be looked up in Outlook now, and is tried again: %(reason)s"),
+    "links_cannot_be_looked_up": _lt(
+        "What Odoo's own synchronization had linked cannot be looked up in the mailbox now, and is tried again; until "
+        "then nothing of the mailbox is made in Odoo: %(reason)s"
+    ),
+    "links_are_gone": _lt(
+        "%(n)s event(s) that Odoo's own synchronization had linked are not in the mailbox any more: they stay in Odoo "
+        "alone"
+    ),
+    "not_taken_over_now": _lt("could not be taken over from Odoo; it is tried again: %(problem)s"),
+    "stands_not_synced": _lt("it is not synced. %(reason)s"),
+    "stands_attachments_at": _lt("it has attachments in Outlook, which are seen there alone: %(link)s"),
+    "stands_attachments": _lt("it has attachments in Outlook, which are seen there alone"),
+    "stands_differs_as": _lt("it was changed in Odoo and is another one in Outlook, as %(reason)s"),
+    "stands_until_shown": _lt("it was changed in Odoo, and goes to Outlook once its organizer's mailbox has shown it"),
+    "stands_differs_unconnected": _lt(
+        "it was changed in Odoo and is another one in Outlook, as its organizer's mailbox is not connected"
+    ),
+    "stands_without_organizer": _lt("it is in Odoo alone, as nobody organizes it"),
+    "its_organizer": _lt("its organizer"),
+    "stands_changes_wait": _lt("its changes wait for %(name)s, whose calendar is not synced for now"),
+    "stands_changes_on_their_way": _lt("its changes are on their way to Outlook"),
+    "stands_only_new": _lt("it is in Odoo alone, as %(name)s chose to sync only what is new"),
+    "stands_too_early": _lt(
+        "it is in Odoo alone, as it was created before the date from which on events go to Outlook (in the settings)"
+    ),
+    "stands_waits": _lt("it waits for %(name)s, whose calendar is not synced for now"),
+    "stands_on_its_way": _lt("it is on its way to Outlook"),
+    "stands_until_login": _lt("it is in Odoo alone until %(name)s has logged in to Outlook again"),
+    "stands_unconnected": _lt("it is in Odoo alone, as its organizer, %(name)s, is not connected to Outlook"),
+    "connected_as": _lt("connected to Outlook as %(login)s"),
+    "stopped_syncing": _lt("stopped syncing"),
+    "syncs_again": _lt("syncs again"),
+    "reset_goes_on": _lt("logged in again: the reset goes on"),
+    "was_reset": _lt("was reset: existing events %(existing)s, next synchronization %(next)s"),
+    "left_untouched": _lt("left untouched"),
+    "deleted_in_outlook_alone": _lt("deleted from Outlook"),
+    "deleted_in_odoo_alone": _lt("deleted from Odoo"),
+    "deleted_in_both": _lt("deleted from both"),
+    "only_new_events": _lt("only new events"),
+    "all_existing_events": _lt("all existing events"),
+    "user_deleted": _lt(
+        "the user was deleted in Odoo: the account is forgotten, and the events of %(login)s stay in Outlook as they "
+        "are"
+    ),
+    "user_archived": _lt(
+        "the user was archived in Odoo: the account is disconnected, and the events of %(login)s stay in Outlook as "
+        "they are"
+    ),
+    "removals_all": _lt(
+        "Outlook says that %(waiting)s of this user's %(of)s events were deleted. Nothing was removed from Odoo, and "
+        "nothing more is fetched from Outlook, until an administrator decides in Settings, Calendar."
+    ),
+    "removals_some": _lt(
+        "Outlook says that %(all)s of this user's %(of)s events were deleted within an hour. %(earlier)s of them were "
+        "archived in Odoo before there were that many; the other %(waiting)s were not, and nothing more is fetched "
+        "from Outlook, until an administrator decides in Settings, Calendar."
+    ),
+    "removals_removed": _lt(
+        "%(n)s events were deleted in Outlook: an administrator decided to remove them from Odoo, too"
+    ),
+    "removals_kept": _lt(
+        "%(n)s events were deleted in Outlook: an administrator decided to keep them in Odoo; they are no longer "
+        "synced"
+    ),
+    "chosen": _lt(
+        "chose for existing events with guests: %(events)s to Outlook with %(mails)s invitations to %(people)s people "
+        "(%(outside)s outside), %(withheld)s to Outlook without their guests, %(left_out)s left out"
+    ),
+    "mails_wait": _lt(
+        "%(mails)s mails for changes that were collected wait for a yes, as %(why)s: nothing of it was sent"
+    ),
+    "more_than": _lt("they are more than %(n)s"),
+    "saved_by_others": _lt("some go to more than %(n)s people outside for what was saved by %(names)s"),
+    "more_within_an_hour": _lt("this mailbox would send more than %(n)s within an hour"),
+    "mails_sent": _lt("%(mails)s mails for %(events)s events waited: somebody decided to send them"),
+    "mails_not_sent": _lt(
+        "%(mails)s mails for %(events)s events waited: somebody decided not to send them: each side keeps its own"
+    ),
+    "window_narrowed": _lt(
+        "Microsoft fails at listing the calendar in Outlook (%(reason)s): from now on it is read from %(back)s days "
+        "back to %(ahead)s days ahead, and changes in Outlook beyond that do not come to Odoo. More is tried once a "
+        "day; fewer series without an end help"
+    ),
+    "window_widened": _lt(
+        "More of the calendar in Outlook is tried again: from %(back)s days back to %(ahead)s days ahead"
+    ),
+    "log_in_again": _lt("Log in to Outlook again."),
+    "log_in_after_reset": _lt("The account was reset: log in to Outlook to connect it again."),
+    "log_in_after_archiving": _lt("The user was archived in Odoo: whoever comes back logs in to Outlook again."),
+    "log_in_with_new_app": _lt("The app registration that Odoo uses has changed: log in to Outlook again."),
+    "login_not_accepted": _lt("Microsoft does not accept the earlier login any more: log in to Outlook again."),
+    "log_in_after_unpairing": _lt(
+        "Odoo was unpaired from the Outlook bridge: log in to Outlook to connect the account again."
+    ),
+    "reset_progress": _lt("The account is being reset: %(left)s of %(total)s deletions in Outlook are left."),
+    "cannot_send": _lt(
+        "Microsoft lets this mailbox send no mail now (%(code)s): changes that guests are told of wait, all else goes "
+        "on. Nothing is lost: what waits is tried again by itself, at growing intervals of up to six hours. Look into "
+        "the inbox in Outlook on the web for what Microsoft asks you to do. If there is nothing, ask whoever "
+        "administers Microsoft 365 whether the mailbox is restricted from sending, or has reached a sending limit."
+    ),
+    "is_full": _lt(
+        "This mailbox is full (%(code)s): new events and changes that guests are told of wait. Nothing is lost: what "
+        "waits is tried again by itself, at growing intervals of up to six hours. Empty Deleted Items and Junk Email "
+        "in Outlook, or ask whoever administers Microsoft 365 for more room."
+    ),
+    "window_is_narrow": _lt(
+        "Microsoft fails at listing all of this calendar: it is read from %(start)s to %(end)s, and changes in Outlook"
+        " beyond that do not come to Odoo. More is tried once a day; fewer series without an end help."
+    ),
+    "calendar_refused": _lt(
+        "Microsoft refuses the calendar though the login is good: log in to Outlook again. If that does not help, an "
+        "administrator must look in Entra whether the user is blocked, or a Conditional Access policy is in the way."
+    ),
+    "no_mailbox": _lt("This Microsoft account has no Outlook mailbox, or its license was removed."),
+    "mailbox_closed": _lt(
+        "Microsoft does not let the bridge into this mailbox now (%(code)s). What was edited is kept, and goes on by "
+        "itself once it does. If it lasts, an administrator must look at the user's Exchange Online license, and at "
+        "the policies on which apps may reach mailboxes."
+    ),
+    "tried_again": _lt("%(problem)s. It is tried again by itself; an administrator must look only if it lasts."),
+    "calendar_cannot_be_read": _lt(
+        "The calendar cannot be read: %(problem)s. An administrator must look into the bridge's log."
+    ),
+    "bridge_fails": _lt(
+        "The bridge fails at this mailbox. It tries again by itself; an administrator must look into its log (account "
+        "%(account)s)."
+    ),
+    "login_refused": _lt(
+        "%(problem)s. Log in to Outlook again; if that does not help, an administrator must look at the app "
+        "registration."
+    ),
+    "was_paired": _lt("“%(name)s” was paired with the Outlook bridge"),
+    "was_paired_again": _lt(
+        "“%(name)s” was paired with the Outlook bridge again: both sides are compared anew, and nothing is written "
+        "that is equal"
+    ),
+    "wait_for_confirmation": _lt(
+        "%(said)s. As %(moved)s, nothing is exchanged before it is confirmed where the bridge runs: outlook-bridge "
+        "confirm %(uuid)s"
+    ),
+    "was_confirmed": _lt("it was confirmed where the bridge runs that %(moved)s"),
+    "was_unpaired": _lt("was unpaired from the Outlook bridge"),
+    "has_new_key": _lt("has a new API key; the old one ends when this one is used"),
+    "key_was_revoked": _lt("its API key was revoked on the Outlook bridge's side"),
+    "copy_calls": _lt(
+        "a database called “%(copy)s” calls with the key of “%(name)s”: it is a copy, or this one was renamed. It is "
+        "shut out"
+    ),
+    "was_paused": _lt("synchronization was paused"),
+    "goes_on": _lt("synchronization goes on"),
+    "allowed_for_everybody": _lt(
+        "An administrator of Microsoft 365 has allowed this Odoo for everybody in the organization"
+    ),
+    "exchanges_succeed": _lt("exchanges succeed again"),
+    "histories_differ": _lt(
+        "Odoo and the Outlook bridge have different histories: one of them is a copy or was restored from a backup. "
+        "Nothing is synced until an administrator pairs this database again in the settings."
+    ),
+}
