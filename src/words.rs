@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 /// A sentence, or a part of one. [`say`] makes them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sentence {
     code: Cow<'static, str>,
     args: BTreeMap<Cow<'static, str>, Arg>,
@@ -32,7 +32,7 @@ pub struct Template {
 }
 
 /// An argument of a sentence. Its JSON is what [`docs/EXCHANGE.md`](../docs/EXCHANGE.md) says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Arg {
     Number(i64),
@@ -48,7 +48,7 @@ pub enum Arg {
 }
 
 /// A time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moment {
     #[serde(serialize_with = "write_time", deserialize_with = "read_time")]
@@ -56,7 +56,7 @@ pub struct Moment {
 }
 
 /// From a time to another one. English says them in `zone`, which is the event's own.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Span {
     #[serde(serialize_with = "write_time", deserialize_with = "read_time")]
@@ -66,28 +66,28 @@ pub struct Span {
     zone: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Day {
     date: NaiveDate,
 }
 
 /// Days of a week, 0 for Monday.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Weekdays {
     weekdays: Vec<u8>,
 }
 
 /// A month, 1 for January.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MonthOfYear {
     month: u32,
 }
 
 /// What a person is told: in English and, if it is one of [`say`], as a sentence.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     pub message: String,
     #[serde(
@@ -140,6 +140,14 @@ impl Display for Sentence {
 }
 
 impl Arg {
+    /// Returns it as it is stored and sent, unless its English text says the same in any language.
+    pub fn to_json(&self) -> Option<Value> {
+        match self {
+            Self::Text(_) => None,
+            arg => serde_json::to_value(arg).ok(),
+        }
+    }
+
     /// Returns it as English says it in a template with this format.
     pub fn in_english(&self, format: &str) -> String {
         match self {

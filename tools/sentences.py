@@ -36,7 +36,7 @@ def templates(catalogue: str) -> dict[str, str]:
     body = catalogue[catalogue.index("\nsentences! {\n") :]
     found = {}
     for match in ENTRY.finditer(body):
-        english = PLACEHOLDER.sub(r"%(\1)s", match["english"])
+        english = PLACEHOLDER.sub(r"%(\1)s", match["english"].replace(r"\"", '"'))
         names = set(re.findall(r"%\((\w+)\)s", english))
         assert names == set(filter(None, match["args"].split(", "))), match["code"]
         found[match["code"]] = english
@@ -44,12 +44,16 @@ def templates(catalogue: str) -> dict[str, str]:
     return found
 
 
+def quoted(text: str) -> str:
+    return '"' + text.replace('"', r"\"") + '"'
+
+
 def entry(code: str, english: str) -> str:
-    line = f'    "{code}": _lt("{english}"),'
+    line = f'    "{code}": _lt({quoted(english)}),'
     if len(line) <= WIDTH:
         return f"{line}\n"
     parts = textwrap.wrap(english, WIDTH - 10, drop_whitespace=False, break_long_words=False, break_on_hyphens=False)
-    lines = "".join(f'        "{part}"\n' for part in parts)
+    lines = "".join(f"        {quoted(part)}\n" for part in parts)
     return f'    "{code}": _lt(\n{lines}    ),\n'
 
 

@@ -36,6 +36,11 @@ SENTENCES = {
     "show_as_out_of_office": _lt("out of office"),
     "show_as_working_elsewhere": _lt("working elsewhere"),
     "show_as_unknown": _lt("unknown"),
+    "no_reminder": _lt("none"),
+    "minutes_before": _lt("%(minutes)s minutes before"),
+    "is_online": _lt("Teams"),
+    "is_not_online": _lt("not online"),
+    "repeats_from": _lt("%(rule)s from %(time)s"),
     "brought_up_to_date": _lt("brought up to date"),
     "title_is_now": _lt("title is now “%(value)s”"),
     "title_removed": _lt("title removed"),
@@ -166,6 +171,9 @@ SENTENCES = {
     "groups_changed_but": _lt("%(groups)s changed in Odoo, but %(why)s: Outlook keeps its own"),
     "changed_but": _lt("was changed in Odoo, but %(why)s"),
     "outlook_keeps": _lt("%(why)s: Outlook keeps its own"),
+    "occurrence_crosses": _lt(
+        "Outlook does not let the occurrence of %(date)s be on %(to)s: the one of %(neighbor)s is on %(theirs)s"
+    ),
     "cannot_bring_back": _lt(
         "Outlook cannot bring back the occurrence of %(date)s, which was taken out of the series"
     ),
@@ -358,6 +366,43 @@ SENTENCES = {
     "log_in_after_archiving": _lt("The user was archived in Odoo: whoever comes back logs in to Outlook again."),
     "log_in_with_new_app": _lt("The app registration that Odoo uses has changed: log in to Outlook again."),
     "login_not_accepted": _lt("Microsoft does not accept the earlier login any more: log in to Outlook again."),
+    "ask_administrator": _lt(
+        "An administrator of your organization's Microsoft 365 has to allow Odoo for everybody: in Odoo's settings, "
+        "under Outlook Calendar, \"Grant for everybody…\" leads there."
+    ),
+    "consent_is_gone": _lt(
+        "Microsoft has no consent any more for Odoo to use this calendar. Log in to Outlook again and accept. %(ask)s"
+    ),
+    "only_administrators_allow": _lt(
+        "Your organization does not let its people allow apps themselves. %(ask)s Then log in again."
+    ),
+    "login_cancelled": _lt(
+        "The login at Microsoft was cancelled, so nothing was connected. Press the Outlook button to try again. If "
+        "Microsoft asked for an administrator's approval: %(ask)s"
+    ),
+    "another_proof": _lt(
+        "Your organization asks for another proof of who you are (such as multi-factor authentication): log in to "
+        "Outlook again."
+    ),
+    "rules_for_signing_in": _lt(
+        "Your organization's rules for signing in (Conditional Access) do not let Odoo into your mailbox. Log in to "
+        "Outlook again; if it is refused there, ask whoever administers Microsoft 365."
+    ),
+    "account_disabled": _lt(
+        "Your Microsoft account is disabled. Ask whoever administers Microsoft 365, then log in to Outlook again."
+    ),
+    "login_has_ended": _lt(
+        "Your login at Microsoft has ended (a changed password, a policy, or a long pause): log in to Outlook again."
+    ),
+    "only_chosen_people": _lt(
+        "Your organization lets only chosen people use this app, and you are none of them yet. Ask whoever administers"
+        " Microsoft 365 to assign you to it, then log in to Outlook again."
+    ),
+    "prove_again": _lt(
+        "Your organization's rules for signing in have changed, or you have moved to another place, and Microsoft "
+        "wants to see you: log in to Outlook again. If it asks for that again and again, ask whoever administers "
+        "Microsoft 365 to look at the Conditional Access policies."
+    ),
     "log_in_after_unpairing": _lt(
         "Odoo was unpaired from the Outlook bridge: log in to Outlook to connect the account again."
     ),

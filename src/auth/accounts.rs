@@ -36,10 +36,6 @@ use crate::words::{Said, Sentence, say};
 
 /// How long a redeemed code gets the same answer again.
 const REPEAT_LIFE: TimeDelta = TimeDelta::minutes(10);
-/// The text for a user whose login has to prove more, which takes the user.
-const PROVE_AGAIN: &str = "Your organization's rules for signing in have changed, or you have moved to another place, and Microsoft wants to see \
-     you: log in to Outlook again. If it asks for that again and again, ask whoever administers Microsoft 365 to look at the Conditional \
-     Access policies.";
 /// How long before its end a token is renewed.
 const RENEW_AHEAD: TimeDelta = TimeDelta::minutes(5);
 
@@ -281,7 +277,7 @@ fn refused_at_microsoft(request: &RedeemRequest) -> OdooError {
     let described = request.error_description.as_deref();
     let said = described.and_then(|text| text.lines().next()).unwrap_or(error);
     OdooError::user(match (words::explain_to_user(said), error) {
-        (Some(words), _) => words,
+        (Some(words), _) => words.to_string(),
         (None, "access_denied") => {
             "The login at Microsoft was cancelled, so nothing was connected. Press the Outlook button to \
                                     try again."
@@ -326,7 +322,7 @@ async fn exchange_code(
                 LoginError::NeedsLogin { message } | LoginError::Refused { message, .. } => {
                     let mut conn = engine.store.get().await?;
                     note_refusal(&mut conn, database, attempt.odoo_user_id, message).await?;
-                    words::explain_to_user(message)
+                    words::explain_to_user(message).map(|said| said.to_string())
                 }
                 LoginError::AdminProblem { .. } | LoginError::Temporary { .. } => None,
             };
@@ -755,7 +751,7 @@ pub async fn challenged(
     troubles::note_claims(&mut conn, account.id, claims).await?;
     // Read again, as the run may have renewed the token.
     let present = store::by_id(&mut conn, account.id).await?;
-    match lose_consent(&mut conn, database, &present, PROVE_AGAIN.into()).await {
+    match lose_consent(&mut conn, database, &present, say::prove_again().into()).await {
         Err(TokenError::Internal(error)) => Err(error),
         _ => Ok(()),
     }

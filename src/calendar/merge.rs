@@ -20,6 +20,7 @@ use super::document::Document;
 use super::event::{Address, Answer, Attendee, AttendeeKind, Event};
 use super::{body, words};
 use crate::calendar::field::{Group, Side, agree, take, take_groups, take_to_outlook, unchanged};
+use crate::words::Arg;
 
 /// Which side wins if both changed the same group to different values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,8 +82,8 @@ pub struct EditTimes {
 pub struct Conflict {
     pub group: Group,
     pub kept: Side,
-    pub odoo: String,
-    pub outlook: String,
+    pub odoo: Arg,
+    pub outlook: Arg,
     /// The side that lost; absent if its value is more than this group of an event.
     pub fallen: Option<Box<Event>>,
 }
@@ -893,7 +894,11 @@ pub(crate) mod tests {
         );
         let conflict = &merged.conflicts[0];
         assert_eq!(
-            (conflict.kept, &*conflict.odoo, &*conflict.outlook),
+            (
+                conflict.kept,
+                conflict.odoo.in_english("").as_str(),
+                conflict.outlook.in_english("").as_str()
+            ),
             (Side::Outlook, "Y", "X")
         );
     }

@@ -197,26 +197,25 @@ pub fn group(group: Group) -> Sentence {
 }
 
 /// Describes the value of one group, for a conflict's line.
-pub fn value(group: Group, event: &Event) -> String {
+pub fn value(group: Group, event: &Event) -> Arg {
     match group {
-        Group::Title => event.title.clone(),
-        Group::Body => super::body::as_text(&event.body),
-        Group::Location => event.location.clone(),
-        Group::Time => time(&event.time).in_english(DAY),
-        Group::Privacy => privacy(event.privacy).to_string(),
-        Group::ShowAs => show_as(event.show_as).to_string(),
-        Group::Reminder => event.reminder.map_or_else(
-            || "none".to_owned(),
-            |minutes| format!("{minutes} minutes before"),
-        ),
-        Group::Video => event.video.clone(),
-        Group::Online => if event.online { "Teams" } else { "not online" }.to_owned(),
-        Group::Attendees => event
-            .attendees
-            .keys()
-            .map(Address::as_str)
-            .collect::<Vec<_>>()
-            .join(", "),
+        Group::Title => (&event.title).into(),
+        Group::Body => super::body::as_text(&event.body).into(),
+        Group::Location => (&event.location).into(),
+        Group::Time => time(&event.time),
+        Group::Privacy => privacy(event.privacy).into(),
+        Group::ShowAs => show_as(event.show_as).into(),
+        Group::Reminder => event
+            .reminder
+            .map_or_else(say::no_reminder, say::minutes_before)
+            .into(),
+        Group::Video => (&event.video).into(),
+        Group::Online if event.online => say::is_online().into(),
+        Group::Online => say::is_not_online().into(),
+        Group::Attendees => {
+            let guests: Vec<&str> = event.attendees.keys().map(Address::as_str).collect();
+            guests.into()
+        }
     }
 }
 

@@ -49,7 +49,7 @@ use crate::store::people::Person;
 use crate::store::reason::Reason;
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, from_json};
-use crate::words::{Sentence, say};
+use crate::words::{Arg, Sentence, say};
 
 /// Who must be notified that there is work.
 #[derive(Debug, Default)]
@@ -374,6 +374,19 @@ fn shortened(value: &str) -> String {
     }
 }
 
+/// Returns a value as the journal shows it, and its English text.
+fn shown(value: &Arg) -> (Arg, String) {
+    let english = value.in_english(words::DAY);
+    let text = shortened(&english);
+    // What is too long is said in English.
+    let value = if text == english {
+        value.clone()
+    } else {
+        (&text).into()
+    };
+    (value, text)
+}
+
 /// Returns the lines about the conflicts that a write decides. `kept` is the side whose value it
 /// writes to the other.
 fn decisions(
@@ -386,11 +399,13 @@ fn decisions(
         .iter()
         .filter(|conflict| conflict.kept == kept && groups.contains(&conflict.group))
         .map(|conflict| {
-            let (odoo, outlook) = (shortened(&conflict.odoo), shortened(&conflict.outlook));
+            let (said_odoo, odoo) = shown(&conflict.odoo);
+            let (said_outlook, outlook) = shown(&conflict.outlook);
+            let (odoo_words, outlook_words) = (said_odoo.to_json(), said_outlook.to_json());
             let what = words::group(conflict.group);
             let said = match conflict.kept {
-                Side::Odoo => say::kept_odoos(what, &odoo, &outlook),
-                Side::Outlook => say::kept_outlooks(what, &outlook, &odoo),
+                Side::Odoo => say::kept_odoos(what, said_odoo, said_outlook),
+                Side::Outlook => say::kept_outlooks(what, said_outlook, said_odoo),
             };
             let is_saved = !matches!(conflict.group, Group::Reminder | Group::Online | Group::Attendees);
             let values = |fallen: &Event| {
@@ -402,6 +417,8 @@ fn decisions(
                 kept: Some(conflict.kept.name().to_owned()),
                 odoo: Some(odoo),
                 outlook: Some(outlook),
+                odoo_words,
+                outlook_words,
                 // What a person can save in a form.
                 other: conflict.fallen.as_deref().filter(|_| is_saved).map(values),
             };

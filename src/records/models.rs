@@ -74,13 +74,15 @@ pub const JOURNAL: Model = Model {
         field("conflict_field", Kind::Text),
         field("conflict_kept", Kind::Text),
         field("conflict_odoo", Kind::Text),
+        field("conflict_odoo_words", Kind::Sentence),
         field("conflict_outlook", Kind::Text),
+        field("conflict_outlook_words", Kind::Sentence),
         // The value that was not kept can be written to Odoo's event.
         field("can_take_other", Kind::Boolean),
     ],
     source: "SELECT id, at AS time, level, title, message, words AS message_words, side, mails, odoo_user_id AS user_id,
-            organizer_id, odoo_id AS res_id, series_key AS key, conflict_field, conflict_kept, conflict_odoo,
-            conflict_outlook, conflict_other IS NOT NULL AS can_take_other
+            organizer_id, odoo_id AS res_id, series_key AS key, conflict_field, conflict_kept,
+            conflict_odoo, conflict_odoo_words, conflict_outlook, conflict_outlook_words, conflict_other IS NOT NULL AS can_take_other
        FROM journal WHERE database_id = $1",
     order: "id desc",
     // As the rule of the add-on says.

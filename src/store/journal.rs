@@ -15,7 +15,7 @@ use super::text_enum::{Stored, text_enum};
 use crate::calendar::field::Side;
 use crate::words::Said;
 
-/// Rows per statement: Postgres accepts 65,535 values, and a line has eighteen.
+/// Rows per statement: Postgres accepts 65,535 values, and a line has nineteen.
 const ROWS: usize = 2_000;
 
 text_enum! {
@@ -69,6 +69,11 @@ pub struct Conflict {
     pub odoo: Option<String>,
     #[diesel(column_name = conflict_outlook)]
     pub outlook: Option<String>,
+    /// Both values as they are said in other languages, if that is not their text.
+    #[diesel(column_name = conflict_odoo_words)]
+    pub odoo_words: Option<Value>,
+    #[diesel(column_name = conflict_outlook_words)]
+    pub outlook_words: Option<Value>,
     /// The value that was not kept, as fields of Odoo's event.
     #[diesel(column_name = conflict_other)]
     pub other: Option<Value>,

@@ -410,6 +410,8 @@ diesel::table! {
         conflict_outlook -> Nullable<Text>,
         conflict_other -> Nullable<Jsonb>,
         words -> Nullable<Jsonb>,
+        conflict_odoo_words -> Nullable<Jsonb>,
+        conflict_outlook_words -> Nullable<Jsonb>,
     }
 }
 

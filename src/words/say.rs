@@ -59,6 +59,12 @@ sentences! {
     show_as_working_elsewhere() = "working elsewhere";
     show_as_unknown() = "unknown";
 
+    no_reminder() = "none";
+    minutes_before(minutes) = "{minutes} minutes before";
+    is_online() = "Teams";
+    is_not_online() = "not online";
+    repeats_from(rule, time) = "{rule} from {time:%a %-d %b %Y}";
+
     // What was changed.
     brought_up_to_date() = "brought up to date";
     title_is_now(value) = "title is now “{value}”";
@@ -158,8 +164,8 @@ sentences! {
     cancellations(n) = "{n} cancellations";
 
     // What was decided, and what stays.
-    kept_odoos(what, kept, other) = "{what} changed on both sides: kept Odoo’s “{kept}”, Outlook had “{other}”";
-    kept_outlooks(what, kept, other) = "{what} changed on both sides: kept Outlook’s “{kept}”, Odoo had “{other}”";
+    kept_odoos(what, kept, other) = "{what} changed on both sides: kept Odoo’s “{kept:%a %-d %b %Y}”, Outlook had “{other:%a %-d %b %Y}”";
+    kept_outlooks(what, kept, other) = "{what} changed on both sides: kept Outlook’s “{kept:%a %-d %b %Y}”, Odoo had “{other:%a %-d %b %Y}”";
     keeps_text() = "the description was changed in Odoo, which has only the beginning of Outlook's: that stays as it is, and is edited in Outlook alone";
     keeps_guests() = "the guests were changed in Odoo, but Outlook names one of them by an internal path of Exchange and no address, and may not take that back: its list stays as it is, and is edited in Outlook alone";
     unreachable(name) = "{name} has no mail address that Outlook can use, and is a guest in Odoo alone";
@@ -175,6 +181,7 @@ sentences! {
     groups_changed_but(groups, why) = "{groups} changed in Odoo, but {why}: Outlook keeps its own";
     changed_but(why) = "was changed in Odoo, but {why}";
     outlook_keeps(why) = "{why}: Outlook keeps its own";
+    occurrence_crosses(date, to, neighbor, theirs) = "Outlook does not let the occurrence of {date} be on {to}: the one of {neighbor} is on {theirs}";
     cannot_bring_back(date) = "Outlook cannot bring back the occurrence of {date}, which was taken out of the series";
     written_too_often(times, until) = "was written {times} times within an hour, which no person does: what is left to write waits until {until:%H:%M UTC}. If nobody changes it so often, look for a rule or another program that does";
     not_online() = "Outlook did not make a Teams meeting of it: this mailbox cannot hold any. The event is synced without a link to join";
@@ -286,6 +293,16 @@ sentences! {
     log_in_after_archiving() = "The user was archived in Odoo: whoever comes back logs in to Outlook again.";
     log_in_with_new_app() = "The app registration that Odoo uses has changed: log in to Outlook again.";
     login_not_accepted() = "Microsoft does not accept the earlier login any more: log in to Outlook again.";
+    ask_administrator() = "An administrator of your organization's Microsoft 365 has to allow Odoo for everybody: in Odoo's settings, under Outlook Calendar, \"Grant for everybody…\" leads there.";
+    consent_is_gone(ask) = "Microsoft has no consent any more for Odoo to use this calendar. Log in to Outlook again and accept. {ask}";
+    only_administrators_allow(ask) = "Your organization does not let its people allow apps themselves. {ask} Then log in again.";
+    login_cancelled(ask) = "The login at Microsoft was cancelled, so nothing was connected. Press the Outlook button to try again. If Microsoft asked for an administrator's approval: {ask}";
+    another_proof() = "Your organization asks for another proof of who you are (such as multi-factor authentication): log in to Outlook again.";
+    rules_for_signing_in() = "Your organization's rules for signing in (Conditional Access) do not let Odoo into your mailbox. Log in to Outlook again; if it is refused there, ask whoever administers Microsoft 365.";
+    account_disabled() = "Your Microsoft account is disabled. Ask whoever administers Microsoft 365, then log in to Outlook again.";
+    login_has_ended() = "Your login at Microsoft has ended (a changed password, a policy, or a long pause): log in to Outlook again.";
+    only_chosen_people() = "Your organization lets only chosen people use this app, and you are none of them yet. Ask whoever administers Microsoft 365 to assign you to it, then log in to Outlook again.";
+    prove_again() = "Your organization's rules for signing in have changed, or you have moved to another place, and Microsoft wants to see you: log in to Outlook again. If it asks for that again and again, ask whoever administers Microsoft 365 to look at the Conditional Access policies.";
     log_in_after_unpairing() = "Odoo was unpaired from the Outlook bridge: log in to Outlook to connect the account again.";
     reset_progress(left, total) = "The account is being reset: {left:,} of {total:,} deletions in Outlook are left.";
     cannot_send(code) = "Microsoft lets this mailbox send no mail now ({code}): changes that guests are told of wait, all else goes on. Nothing is lost: what waits is tried again by itself, at growing intervals of up to six hours. Look into the inbox in Outlook on the web for what Microsoft asks you to do. If there is nothing, ask whoever administers Microsoft 365 whether the mailbox is restricted from sending, or has reached a sending limit.";

@@ -86,6 +86,7 @@ fn value(rng: &mut StdRng, column: &Column) -> String {
         ("removals_answer" | "mails_answer", _) => one_of(&["yes", "no"]),
         ("object_id", _) => one_of(&["", "o1", "o2", "o3"]),
         ("urgency", _) => (some % 5).to_string(),
+        (_, "jsonb") => format!(r#"'{{"code": "said_{some}", "args": {{}}}}'"#),
         (_, "text") => format!("'p{some}@contoso.example'"),
         (_, "boolean") => format!("NOT {}", column.name),
         (_, "uuid") => "gen_random_uuid()".to_owned(),

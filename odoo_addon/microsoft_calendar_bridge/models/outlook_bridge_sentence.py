@@ -22,10 +22,10 @@ class UnknownSentence(Exception):
 def render(env, words, fallback):
     """Returns a sentence of the service in the language and the time zone of ``env``, or its English
     text ``fallback`` if the service sent no sentence, or one that is not known here."""
-    if not words:
+    if not words or isinstance(words, str):
         return fallback
     try:
-        return Reader(env).sentence(words)
+        return Reader(env).arg(words)
     except (UnknownSentence, AttributeError, IndexError, KeyError, TypeError, ValueError):
         # whatever another version may have sent
         return fallback

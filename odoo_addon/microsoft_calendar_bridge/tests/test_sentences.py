@@ -105,6 +105,14 @@ class TestSentences(ListsCase):
         self.assertEqual([row["message"] for row in page["records"]], [GERMAN, "was unfolded"])
         self.assertEqual(self.asked(JOURNAL, "search_read")[-1]["fields"], ["message", "title"])
 
+    def test_values_of_a_conflict_are_in_their_readers_language(self):
+        span = MOVED["args"]["what"][1]["args"]["time"]
+        conflict = {"conflict_odoo": "busy", "conflict_odoo_words": {"code": "show_as_busy", "args": {}}}
+        conflict |= {"conflict_outlook": "at noon", "conflict_outlook_words": span}
+        self.service.rows[JOURNAL] = [self.line(1, **conflict)]
+        line = self.env[JOURNAL].with_user(self.ann).with_context(lang="de_DE", tz="Europe/Brussels").search([])
+        self.assertEqual((line.conflict_odoo, line.conflict_outlook), ("beschäftigt", "24.11.2026 14:00 bis 15:00"))
+
     def test_reasons_are_in_their_readers_language(self):
         waits = {"reason": "It waits", "reason_words": UNCONNECTED}
         self.service.rows[MEETING] = [self.row(1, title="Review", res_id=self.meeting.id, **waits)]

@@ -21,6 +21,7 @@ use crate::calendar::merge::{
     only_full, winner,
 };
 use crate::calendar::words;
+use crate::words::{Arg, say};
 
 /// Does what [`crate::calendar::merge::by_organizer`] does for the master.
 pub fn by_organizer(mut base: Base, odoo: &Event, outlook: &Event) -> Base {
@@ -490,11 +491,10 @@ fn merge_schedules(base: Option<&Base>, times: &EditTimes, policy: Policy, merge
         (true, true) => {
             let kept = winner(Group::Time, times, policy);
             let words = |series: &Document| {
-                format!(
-                    "{} from {}",
+                Arg::from(say::repeats_from(
                     words::rule(series.rule()),
-                    words::value(Group::Time, &series.master)
-                )
+                    words::time(&series.master.time),
+                ))
             };
             merged.conflicts.push(DocumentConflict {
                 slot: None,

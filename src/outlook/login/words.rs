@@ -2,46 +2,22 @@
 //! about it. The AADSTS number decides (page *reference-error-codes*); for other numbers
 //! Microsoft's own text is used.
 
-/// How an administrator of the Microsoft 365 organization is asked for consent.
-const ASK_ADMINISTRATOR: &str = "An administrator of your organization's Microsoft 365 has to allow Odoo for everybody: in Odoo's settings, under Outlook \
-     Calendar, \"Grant for everybody…\" leads there.";
+use crate::words::{Sentence, say};
 
 /// Returns the text for the refused user; `None` means Microsoft's own.
-pub fn explain_to_user(message: &str) -> Option<String> {
-    let words = match number(message)? {
-        65001 => format!(
-            "Microsoft has no consent any more for Odoo to use this calendar. Log in to Outlook again and accept. {ASK_ADMINISTRATOR}"
-        ),
-        90093..=90095 | 900_941 | 650_056 => format!(
-            "Your organization does not let its people allow apps themselves. {ASK_ADMINISTRATOR} Then log in again."
-        ),
-        65004 => format!(
-            "The login at Microsoft was cancelled, so nothing was connected. Press the Outlook button to try again. If Microsoft \
-             asked for an administrator's approval: {ASK_ADMINISTRATOR}"
-        ),
-        50072 | 50074 | 50076 | 50079 | 50158 => {
-            "Your organization asks for another proof of who you are (such as multi-factor authentication): log in to Outlook again."
-                .to_owned()
-        }
-        53000..=53011 => {
-            "Your organization's rules for signing in (Conditional Access) do not let Odoo into your mailbox. Log in to Outlook again; \
-             if it is refused there, ask whoever administers Microsoft 365."
-                .to_owned()
-        }
-        50057 => {
-            "Your Microsoft account is disabled. Ask whoever administers Microsoft 365, then log in to Outlook again.".to_owned()
-        }
-        50173 | 50132 | 70043 | 700_082 | 700_084 => {
-            "Your login at Microsoft has ended (a changed password, a policy, or a long pause): log in to Outlook again.".to_owned()
-        }
-        50105 => {
-            "Your organization lets only chosen people use this app, and you are none of them yet. Ask whoever administers Microsoft \
-             365 to assign you to it, then log in to Outlook again."
-                .to_owned()
-        }
+pub fn explain_to_user(message: &str) -> Option<Sentence> {
+    let ask = say::ask_administrator;
+    Some(match number(message)? {
+        65001 => say::consent_is_gone(ask()),
+        90093..=90095 | 900_941 | 650_056 => say::only_administrators_allow(ask()),
+        65004 => say::login_cancelled(ask()),
+        50072 | 50074 | 50076 | 50079 | 50158 => say::another_proof(),
+        53000..=53011 => say::rules_for_signing_in(),
+        50057 => say::account_disabled(),
+        50173 | 50132 | 70043 | 700_082 | 700_084 => say::login_has_ended(),
+        50105 => say::only_chosen_people(),
         _ => return None,
-    };
-    Some(words)
+    })
 }
 
 /// Whether a number says that somebody, or an administrator for everybody, has to consent.
@@ -62,7 +38,11 @@ mod tests {
 
     #[test]
     fn who_can_do_something_is_named() {
-        let words = |message: &str| explain_to_user(message).unwrap_or_default();
+        let words = |message: &str| {
+            explain_to_user(message)
+                .map(|said| said.to_string())
+                .unwrap_or_default()
+        };
         for admins in [65001, 65004, 90094, 90095] {
             assert!(
                 words(&format!("AADSTS{admins}: x")).contains("Grant for everybody"),

@@ -1062,7 +1062,7 @@ fn why_untold(plan: &Plan, sides: &Sides<'_>) -> Sentence {
 fn why_unsayable(unsayable: &Unsayable) -> Arg {
     match unsayable {
         Unsayable::Restored(date) => say::cannot_bring_back(*date).into(),
-        Unsayable::Crossing(crossing) => crossing.to_string().into(),
+        Unsayable::Crossing(at) => say::occurrence_crosses(at.slot, at.to, at.neighbor, at.theirs).into(),
     }
 }
 

@@ -379,7 +379,10 @@ fn the_later_schedule_wins_and_both_are_told() {
     assert!(merged.outlook.same_schedule(&odoo));
     let conflict = &merged.conflicts[0];
     assert_eq!((conflict.slot, conflict.conflict.kept), (None, Side::Odoo));
-    assert!(conflict.conflict.outlook.contains("7 times"), "{conflict:?}");
+    assert!(
+        conflict.conflict.outlook.in_english("").contains("7 times"),
+        "{conflict:?}"
+    );
 }
 
 fn call(server: &str, token: &str) -> String {
