@@ -193,7 +193,7 @@ SENTENCES = {
         "Odoo cannot repeat it as Outlook does: %(reason)s. Each occurrence is synced as an event of its own"
     ),
     "is_not_synced": _lt("is not synced: %(reason)s"),
-    "reason_kept_in_odoo": _lt("It was deleted in Outlook, and an administrator decided to keep it in Odoo"),
+    "reason_kept_in_odoo": _lt("It was deleted in Outlook, and it was decided to keep it in Odoo"),
     "reason_unsent": _lt(
         "Its changes were not sent to Outlook, as somebody decided so: each side keeps its own until it is saved in "
         "Odoo again"
@@ -229,6 +229,19 @@ SENTENCES = {
         "Odoo's own synchronization had linked it with an event that is not in the mailbox any more: it stays in Odoo "
         "alone, so that nobody is invited anew"
     ),
+    "reason_not_chosen": _lt("by choice it is not synced: %(choice)s"),
+    "choice_only_to_odoo": _lt("changes go only to Odoo"),
+    "choice_only_to_outlook": _lt("changes go only to Outlook"),
+    "choice_private": _lt("it is private"),
+    "choice_free": _lt("it is shown as free"),
+    "choice_not_accepted": _lt("the invitation is not accepted"),
+    "choice_category": _lt("it has the category “%(category)s”"),
+    "choice_title": _lt("its title contains “%(word)s”"),
+    "choice_earlier": _lt("it ended before %(date)s"),
+    "stays_in_outlook": _lt("was deleted in Odoo, and stays in Outlook: by choice it is not synced: %(choice)s"),
+    "stays_in_odoo": _lt("was deleted in Outlook, and stays in Odoo: by choice it is not synced: %(choice)s"),
+    "chosen_anew": _lt("what is synced was chosen anew"),
+    "chosen_anew_for_everybody": _lt("what is left out for everybody was chosen anew"),
     "reason_excluded": _lt("a rule of this Odoo, set by another add-on, keeps it out of Outlook"),
     "reason_too_old": _lt("it ended more than %(days)s days ago, and what is older is not sent to Outlook"),
     "reason_odoo_cannot_repeat": _lt("Odoo cannot repeat it as Outlook does: %(problem)s"),

@@ -28,11 +28,12 @@ class TestChoices(BridgeCase):
         wizard.write({"private": "busy", "without_categories": " Family \n\nKids\nFamily"})
         with self.assertRaisesRegex(UserError, "look at the preview again"):
             wizard.action_apply()
-        event = {"title": "Lunch", "start": "2026-12-03 11:00:00", "why": {"choice": "title", "of": "lunch"}}
+        why = {"code": "choice_title", "args": {"word": "lunch"}}
+        event = {"title": "Lunch", "start": "2026-12-03 11:00:00", "why": why}
         self.service.previewed["stays"] = {"count": 3, "events": [event]}
         wizard.action_preview()
         self.assertTrue(wizard.is_previewed)
-        self.assertRegex(wizard.stays, r"12:00.* Lunch \(its title contains lunch\)\nand 2 more")
+        self.assertRegex(wizard.stays, r"12:00.* Lunch \(its title contains “lunch”\)\nand 2 more")
         self.assertEqual(wizard.summary, "Events looked at: 3.")
         # another choice needs another look
         wizard.direction = "to_odoo"

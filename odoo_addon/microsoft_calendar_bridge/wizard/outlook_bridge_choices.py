@@ -6,6 +6,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tools import format_date, format_datetime
 
 from ..models.actions import CLOSE, form, notification
+from ..models.outlook_bridge_sentence import render
 
 # The fields whose values the service knows by the same names.
 PLAIN = ("direction", "private", "without_free", "only_accepted", "without_reminders")
@@ -164,31 +165,8 @@ class OutlookBridgeChoices(models.TransientModel):
     @api.model
     def _line(self, event):
         start = format_datetime(self.env, event["start"], dt_format="short")
-        why = event["why"] and self._why(event["why"])
+        why = render(self.env, event["why"], None)
         return f"{start} {event['title']}" + (f" ({why})" if why else "")
-
-    @api.model
-    def _why(self, why):
-        of = why.get("of")
-        match why["choice"]:
-            case "only_to_odoo":
-                return self.env._("changes go only to Odoo")
-            case "only_to_outlook":
-                return self.env._("changes go only to Outlook")
-            case "private":
-                return self.env._("it is private")
-            case "free":
-                return self.env._("it is shown as free")
-            case "not_accepted":
-                return self.env._("the invitation is not accepted")
-            case "category":
-                return self.env._("it has the category %(category)s", category=of)
-            case "title":
-                return self.env._("its title contains %(word)s", word=of)
-            case "earlier":
-                return self.env._("it ended before %(date)s", date=format_date(self.env, of))
-        # of a newer service
-        return why["choice"]
 
     # ------------------------------------------------------------
     # Buttons
