@@ -21,7 +21,10 @@ fn checked(data: &[u8]) {
             let id = envelope.id.clone();
             let result = match envelope.request {
                 Ok(Request::Version) => Ok(rpc::version()),
+                Ok(Request::About { extended }) => Ok(Value::Bool(extended)),
+                Ok(Request::LogIn(login)) => Ok(Value::String(login.login)),
                 Ok(Request::Execute(call)) => Ok(Value::Object(call.kwargs)),
+                Ok(Request::Discover) => Ok(Value::Null),
                 Err(error) => Err(error),
             };
             let answer = rpc::answer(envelope.id, result);
