@@ -29,7 +29,7 @@ fn schema(argument: &str) -> Value {
         "remove" | "send" => of("boolean"),
         "vals_list" => json!({"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}),
         "invited" => json!({"type": "array", "items": {"type": "object"}}),
-        "facts" => of("object"),
+        "facts" | "choices" => of("object"),
         _ => of("string"),
     }
 }
