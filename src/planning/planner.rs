@@ -49,7 +49,7 @@ use crate::store::people::Person;
 use crate::store::reason::Reason;
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, from_json};
-use crate::words::{Arg, Sentence, say};
+use crate::words::{Arg, Said, Sentence, say};
 
 /// Who must be notified that there is work.
 #[derive(Debug, Default)]
@@ -276,7 +276,7 @@ impl Task<'_> {
     }
 
     /// Writes a journal line for the user whom Odoo names as organizer.
-    fn write_journal(&mut self, level: Level, message: Sentence) {
+    fn write_journal(&mut self, level: Level, message: impl Into<Said>) {
         let user_id = self.dossier.meeting.organizer_in_odoo();
         let line = Line::of(&self.dossier.meeting, user_id, level, message, None);
         self.dossier.lines.push(line);
