@@ -229,7 +229,7 @@ SENTENCES = {
         "Odoo's own synchronization had linked it with an event that is not in the mailbox any more: it stays in Odoo "
         "alone, so that nobody is invited anew"
     ),
-    "reason_not_chosen": _lt("by choice it is not synced: %(choice)s"),
+    "reason_not_chosen": _lt("it is left out by choice: %(choice)s"),
     "choice_only_to_odoo": _lt("changes go only to Odoo"),
     "choice_only_to_outlook": _lt("changes go only to Outlook"),
     "choice_private": _lt("it is private"),

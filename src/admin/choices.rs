@@ -247,8 +247,8 @@ pub async fn set(engine: &Engine, database: &Database, request: &ChoicesRequest)
 
 async fn account(conn: &mut Connection, database_id: Uuid, user: i32) -> Result<Account, OdooError> {
     accounts::of_user(conn, database_id, user).await?.ok_or_else(|| {
-        OdooError::user(
-            "This user has never connected to Outlook. Connect first, then choose what is synced.",
+        OdooError::Missing(
+            "This user has never connected to Outlook. Connect first, then choose what is synced.".to_owned(),
         )
     })
 }

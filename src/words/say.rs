@@ -200,7 +200,7 @@ sentences! {
     reason_left_out() = "It existed before its organizer connected to Outlook and has guests, and was left out: it stays in Odoo alone";
     reason_not_its_organizers() = "It came to Odoo by an invitation in somebody else's mailbox, and the mailbox of whom that named as its organizer has never shown it: it stays in Odoo alone. To have it in Outlook, duplicate it in Odoo";
     reason_not_in_mailbox() = "Odoo's own synchronization had linked it with an event that is not in the mailbox any more: it stays in Odoo alone, so that nobody is invited anew";
-    reason_not_chosen(choice) = "by choice it is not synced: {choice}";
+    reason_not_chosen(choice) = "it is left out by choice: {choice}";
     choice_only_to_odoo() = "changes go only to Odoo";
     choice_only_to_outlook() = "changes go only to Outlook";
     choice_private() = "it is private";
