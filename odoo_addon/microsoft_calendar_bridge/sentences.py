@@ -229,7 +229,7 @@ SENTENCES = {
         "Odoo's own synchronization had linked it with an event that is not in the mailbox any more: it stays in Odoo "
         "alone, so that nobody is invited anew"
     ),
-    "reason_not_chosen": _lt("it is left out by choice: %(choice)s"),
+    "reason_not_chosen": _lt("It is left out by choice: %(choice)s"),
     "choice_only_to_odoo": _lt("changes go only to Odoo"),
     "choice_only_to_outlook": _lt("changes go only to Outlook"),
     "choice_private": _lt("it is private"),
@@ -300,6 +300,7 @@ SENTENCES = {
     "stands_not_synced": _lt("it is not synced. %(reason)s"),
     "stands_attachments_at": _lt("it has attachments in Outlook, which are seen there alone: %(link)s"),
     "stands_attachments": _lt("it has attachments in Outlook, which are seen there alone"),
+    "stands_outlook_differs_as": _lt("it was changed in Outlook and is another one in Odoo, as %(reason)s"),
     "stands_differs_as": _lt("it was changed in Odoo and is another one in Outlook, as %(reason)s"),
     "stands_until_shown": _lt("it was changed in Odoo, and goes to Outlook once its organizer's mailbox has shown it"),
     "stands_differs_unconnected": _lt(

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::calendar::choices::Kept;
 use crate::engine::now;
 use crate::odoo::record::Record;
 use crate::odoo::time::OdooTime;
@@ -14,7 +15,7 @@ use crate::store::databases::Database;
 use crate::store::journal::{self, Level};
 use crate::store::meetings::Identities;
 use crate::store::people::Person;
-use crate::store::reason::Reason;
+use crate::store::reason::{self, Reason};
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::words::{Arg, Said, say};
 
@@ -166,8 +167,23 @@ fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<Said>>
         return Ok(Some(say::stands_differs_as(closed.sentence()).into()));
     }
     let template = record.template().ok();
+    let organizer = template.as_ref().and_then(|template| people.organizer(template));
+    let direction = organizer
+        .and_then(|organizer| people.choices(organizer))
+        .map(|choices| choices.direction);
+    if meeting.differs
+        && let Some(direction) = direction
+    {
+        if !direction.to_outlook() {
+            let why = reason::choice(&Kept::OnlyToOdoo);
+            return Ok(Some(say::stands_differs_as(why).into()));
+        }
+        if !direction.to_odoo() {
+            let why = reason::choice(&Kept::OnlyToOutlook);
+            return Ok(Some(say::stands_outlook_differs_as(why).into()));
+        }
+    }
     if meeting.differs {
-        let organizer = template.as_ref().and_then(|template| people.organizer(template));
         let words = if organizer.is_some_and(Person::is_connected) {
             say::stands_until_shown()
         } else {

@@ -83,6 +83,14 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Returns it as a part of another sentence.
+    pub fn as_part(&self) -> Said {
+        match self {
+            Self::NotChosen(kept) => choice(kept).into(),
+            other => other.sentence(),
+        }
+    }
+
     /// Returns the sentence for people.
     pub fn sentence(&self) -> Said {
         let sentence = match self {

@@ -200,7 +200,7 @@ sentences! {
     reason_left_out() = "It existed before its organizer connected to Outlook and has guests, and was left out: it stays in Odoo alone";
     reason_not_its_organizers() = "It came to Odoo by an invitation in somebody else's mailbox, and the mailbox of whom that named as its organizer has never shown it: it stays in Odoo alone. To have it in Outlook, duplicate it in Odoo";
     reason_not_in_mailbox() = "Odoo's own synchronization had linked it with an event that is not in the mailbox any more: it stays in Odoo alone, so that nobody is invited anew";
-    reason_not_chosen(choice) = "it is left out by choice: {choice}";
+    reason_not_chosen(choice) = "It is left out by choice: {choice}";
     choice_only_to_odoo() = "changes go only to Odoo";
     choice_only_to_outlook() = "changes go only to Outlook";
     choice_private() = "it is private";
@@ -245,6 +245,7 @@ sentences! {
     stands_not_synced(reason) = "it is not synced. {reason}";
     stands_attachments_at(link) = "it has attachments in Outlook, which are seen there alone: {link}";
     stands_attachments() = "it has attachments in Outlook, which are seen there alone";
+    stands_outlook_differs_as(reason) = "it was changed in Outlook and is another one in Odoo, as {reason}";
     stands_differs_as(reason) = "it was changed in Odoo and is another one in Outlook, as {reason}";
     stands_until_shown() = "it was changed in Odoo, and goes to Outlook once its organizer's mailbox has shown it";
     stands_differs_unconnected() = "it was changed in Odoo and is another one in Outlook, as its organizer's mailbox is not connected";

@@ -51,7 +51,7 @@ def test_a_user_leaves_out_what_is_private_and_lunches(site: Site, at_browser: O
     assert site.stack.odoo.query("SELECT id FROM calendar_event WHERE name = %s", doctor) == []
     assert site.outlook_event(ANN, lunch)["location"]["displayName"] != "Canteen"
     ann.open_event(event)
-    walk.expect(ann.page.locator(".o_outlook_bridge_standing")).to_contain_text("left out by choice")
+    walk.expect(ann.page.locator(".o_outlook_bridge_standing")).to_contain_text("It is left out by choice: its title contains “lunch”")
     ann.settles()
     ann.shot("left-out")
 
@@ -66,7 +66,7 @@ def test_an_administrator_leaves_something_out_for_everybody(site: Site, at_brow
     dialog.get_by_label("Leave out Outlook categories").fill("Family")
     dialog.get_by_role("button", name="See what changes").click()
     walk.expect(dialog).to_contain_text("Events looked at")
-    look(admin, "for-everybody")
+    look(admin, "for-everybody", ".modal-content")
     dialog.get_by_role("button", name="Apply").click()
     walk.expect(dialog).to_have_count(0)
     open_page(admin, "Accounts")

@@ -185,30 +185,32 @@ impl Task<'_> {
         self.write_journal(Level::Info, say::stays_in_odoo(choice(kept)));
     }
 
-    /// Takes out of a plan what would change Odoo. Returns `false` if nothing is left to do.
+    /// Takes out of a plan what would change Odoo. Returns whether there was something, and `None` if
+    /// nothing is left to do.
     pub(super) fn keep_from_odoo(
         &mut self,
         kept: &Kept,
         plan: &mut Plan,
         odoo: State<'_>,
         outlook: State<'_>,
-    ) -> bool {
+    ) -> Option<bool> {
         match (odoo, outlook) {
             (State::Missing, State::Present(_)) => {
                 self.set_aside(&Reason::NotChosen(kept.clone()), Level::Info);
-                return false;
+                return None;
             }
             (State::Present(_), State::Gone) => {
                 self.keep_in_odoo(kept);
-                return false;
+                return None;
             }
             _ => {}
         }
-        if plan.odoo != OdooStep::Nothing {
+        let is_change = plan.odoo != OdooStep::Nothing;
+        if is_change {
             plan.odoo = OdooStep::Nothing;
             plan.ended = false;
             plan.agreed = false;
         }
-        true
+        Some(is_change)
     }
 }

@@ -358,12 +358,15 @@ impl Task<'_> {
             sides.withheld.give_back(target);
             *told = changes(whole, target);
         }
-        if let Some(kept) = sides.kept_from_odoo
-            && !self.keep_from_odoo(kept, &mut plan, odoo_state, outlook_state)
-        {
-            return Ok(());
+        let mut keeps_its_own = false;
+        if let Some(kept) = sides.kept_from_odoo {
+            let Some(kept_back) = self.keep_from_odoo(kept, &mut plan, odoo_state, outlook_state) else {
+                return Ok(());
+            };
+            keeps_its_own = kept_back;
         }
         self.carry_out(&plan, sides, account.as_ref())?;
+        self.dossier.meeting.differs |= keeps_its_own;
         let nothing_ever = odoo_state == State::Missing && outlook_state == State::Missing;
         if plan.ended && plan.is_idle() && !nothing_ever {
             self.dossier.meeting.ended = true;
@@ -1044,7 +1047,7 @@ fn body_for_master(
 fn why_untold(plan: &Plan, sides: &Sides<'_>) -> Sentence {
     let closed: Said = sides
         .closed
-        .map_or_else(|| say::organizer_not_connected().into(), Reason::sentence);
+        .map_or_else(|| say::organizer_not_connected().into(), Reason::as_part);
     let groups = &plan.differing.groups;
     if !sides.is_series {
         return say::groups_changed_but(list_groups(groups), closed);
