@@ -165,6 +165,16 @@ def steps() -> list[Step]:
             ],
             {"CONVERGENCE_OPERATIONS": os.environ.get("CONVERGENCE_OPERATIONS", "20000")},
         ),
+        Step(
+            "long",
+            "all pairs of choices of what is synced",
+            [
+                *with_postgres,
+                *["cargo", "test", "--package", "outlook-bridge", "--test", "it", "--locked", "--"],
+                "choice_pairs",
+            ],
+            {"CHOICE_PAIRS": "all"},
+        ),
         Step("long", "what stalls and packages need", ["scripts/setup.sh", "--long"]),
         Step(
             "long",

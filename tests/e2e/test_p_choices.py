@@ -51,7 +51,9 @@ def test_a_user_leaves_out_what_is_private_and_lunches(site: Site, at_browser: O
     assert site.stack.odoo.query("SELECT id FROM calendar_event WHERE name = %s", doctor) == []
     assert site.outlook_event(ANN, lunch)["location"]["displayName"] != "Canteen"
     ann.open_event(event)
-    walk.expect(ann.page.locator(".o_outlook_bridge_standing")).to_contain_text("It is left out by choice: its title contains “lunch”")
+    walk.expect(ann.page.locator(".o_outlook_bridge_standing")).to_contain_text(
+        "It is left out by choice: its title contains “lunch”"
+    )
     ann.settles()
     ann.shot("left-out")
 

@@ -302,7 +302,7 @@ async fn an_administrator_bounds_everybody_and_a_preview_says_what_changes() {
     for choices in [
         json!({"without_titles": [" "]}),
         json!({"direction": "neither"}),
-        json!({"colour": "red"}),
+        json!({"shape": "round"}),
     ] {
         let error = ask(&w, "set", json!({"user_id": 7, "choices": choices}))
             .await
