@@ -3,18 +3,20 @@
 
 use std::collections::BTreeSet;
 
+use diesel_async::AsyncConnection;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::calendar::choices::{Choices, Direction, Passage};
 use crate::engine::{Engine, now};
+use crate::measures::Purpose;
 use crate::odoo::OdooError;
 use crate::odoo::time::OdooTime;
 use crate::planning::people::People;
 use crate::planning::planner;
 use crate::store::accounts::{self, Account};
-use crate::store::choices::{StoredChoices, set_of_account, set_of_database};
-use crate::store::databases::Database;
+use crate::store::choices::{StoredChoices, set_of_account, set_of_database, unsent};
+use crate::store::databases::{self, Database};
 use crate::store::journal::{Level, note};
 use crate::store::leases::{self, Urgency};
 use crate::store::reason::choice;
@@ -117,7 +119,7 @@ pub async fn get(
     })
 }
 
-/// Returns what other choices would change. The events that Outlook or Odoo has not shown yet are
+/// Returns what other choices would change, for this user of Odoo to read. The events that Outlook or Odoo has not shown yet are
 /// not among them.
 ///
 /// # Errors
@@ -125,6 +127,7 @@ pub async fn get(
 pub async fn preview(
     conn: &mut Connection,
     database: &Database,
+    reader: i32,
     request: &ChoicesRequest,
 ) -> Result<Preview, OdooError> {
     request.choices.check().map_err(OdooError::User)?;
@@ -163,17 +166,23 @@ pub async fn preview(
             ) else {
                 continue;
             };
+            let hides_title = new.is_secret && request.user_id != Some(reader);
+            let title = if hides_title {
+                &request.choices.busy_title
+            } else {
+                &new.title
+            };
             let changed = |passage: Option<&Passage>| Changed {
-                title: new.title.clone(),
+                title: title.clone(),
                 start: OdooTime(new.start),
                 why: passage.and_then(Passage::why_less).map(choice),
             };
-            let (was, is) = (amount(old.passage.as_ref()), amount(new.passage.as_ref()));
-            if was != Amount::Masked && is == Amount::Masked {
+            let (was, is) = (Ways::of(old.passage.as_ref()), Ways::of(new.passage.as_ref()));
+            if is.is_masked && !was.is_masked {
                 preview.masked.add(|| changed(None));
-            } else if is < was {
+            } else if was.to_odoo && !is.to_odoo || was.to_outlook && !is.to_outlook {
                 preview.stays.add(|| changed(new.passage.as_ref()));
-            } else if is > was {
+            } else if is != was {
                 preview.crosses.add(|| changed(old.passage.as_ref()));
             }
         }
@@ -181,24 +190,21 @@ pub async fn preview(
     Ok(preview)
 }
 
-/// How much crosses of a meeting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Amount {
-    Nothing,
-    OneWay,
-    Masked,
-    All,
+/// What crosses of a meeting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ways {
+    to_odoo: bool,
+    to_outlook: bool,
+    is_masked: bool,
 }
 
-fn amount(passage: Option<&Passage>) -> Amount {
-    match passage {
-        None => Amount::All,
-        Some(passage) if passage.is_masked => Amount::Masked,
-        Some(passage) => match (&passage.to_odoo, &passage.to_outlook) {
-            (Ok(()), Ok(())) => Amount::All,
-            (Err(_), Err(_)) => Amount::Nothing,
-            _ => Amount::OneWay,
-        },
+impl Ways {
+    fn of(passage: Option<&Passage>) -> Self {
+        Self {
+            to_odoo: passage.is_none_or(|passage| passage.to_odoo.is_ok()),
+            to_outlook: passage.is_none_or(|passage| passage.to_outlook.is_ok()),
+            is_masked: passage.is_some_and(|passage| passage.is_masked),
+        }
     }
 }
 
@@ -240,8 +246,22 @@ pub async fn set(engine: &Engine, database: &Database, request: &ChoicesRequest)
         None => say::chosen_anew_for_everybody(),
     };
     note(&mut conn, database, request.user_id, Level::Info, whose).await?;
+    plan_unsent(&mut conn, database, &ids).await?;
     leases::wake(&mut conn, ids, Urgency::News).await?;
     engine.wake_workers();
+    Ok(())
+}
+
+/// Plans again what was planned by the former choices and is not sent yet.
+async fn plan_unsent(conn: &mut Connection, database: &Database, accounts: &[i64]) -> Result<(), OdooError> {
+    for some in unsent(conn, accounts).await?.chunks(AT_ONCE) {
+        conn.transaction::<_, anyhow::Error, _>(async |conn| {
+            let lock = databases::serialize(conn, database.id, Purpose::Button).await?;
+            let people = People::load(conn, database.id, now()).await?;
+            planner::plan_meetings(conn, &lock, &people, some, |_| Ok(())).await
+        })
+        .await?;
+    }
     Ok(())
 }
 

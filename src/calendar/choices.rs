@@ -369,7 +369,8 @@ fn titles<'a>(known: &Known<'a>) -> impl Iterator<Item = &'a String> + use<'a> {
     })
 }
 
-fn is_private(document: &Document) -> bool {
+/// Returns whether an event, or one of its occurrences, is private.
+pub fn is_private(document: &Document) -> bool {
     let own = |own: &Override| own.privacy.is_some_and(|privacy| privacy != Privacy::Normal);
     document.master.privacy != Privacy::Normal || document.exceptions.values().any(own)
 }

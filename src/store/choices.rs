@@ -13,7 +13,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::Connection;
-use super::schema::{accounts, databases};
+use super::schema::{accounts, databases, odoo_outbox, outlook_outbox};
 use crate::calendar::choices::{Choices, Direction};
 
 /// `None` if everything is synced, as for most people.
@@ -91,4 +91,31 @@ pub async fn set_of_database(
         .execute(conn)
         .await?;
     super::accounts::plan_all_anew(conn, database_id).await
+}
+
+/// Returns the meetings of which something is planned for one of these accounts, or for its user in
+/// Odoo, and not sent.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn unsent(conn: &mut Connection, account_ids: &[i64]) -> QueryResult<Vec<i64>> {
+    let mut ids: Vec<i64> = outlook_outbox::table
+        .filter(outlook_outbox::account_id.eq_any(account_ids))
+        .select(outlook_outbox::meeting_id)
+        .load(conn)
+        .await?;
+    let owed: Vec<i64> = odoo_outbox::table
+        .inner_join(
+            accounts::table.on(accounts::database_id
+                .eq(odoo_outbox::database_id)
+                .and(accounts::odoo_user_id.eq(odoo_outbox::user_id))),
+        )
+        .filter(accounts::id.eq_any(account_ids))
+        .select(odoo_outbox::meeting_id)
+        .load(conn)
+        .await?;
+    ids.extend(owed);
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
 }

@@ -266,8 +266,98 @@ async fn each_choice_alone_and_with_each_other_one() {
     assert_eq!(w.stack.mails().await, [], "nobody is mailed");
 }
 
+/// What both sides have before anything is chosen: on which side it is deleted then, and whether the
+/// deletion crosses.
+struct Shared {
+    tried: Tried,
+    deleted: Made,
+    crosses: bool,
+}
+
+async fn make_shared(w: &mut World, round: usize, combinations: &[Map<String, Value>]) -> Vec<Shared> {
+    let mut all = Vec::new();
+    for ((user, person), choices) in USERS.into_iter().zip(combinations) {
+        for (index, kind) in KINDS.into_iter().enumerate() {
+            let made = if index % 2 == 0 {
+                Made::InOutlook
+            } else {
+                Made::InOdoo
+            };
+            let made = if kind == Kind::Family {
+                Made::InOutlook
+            } else {
+                made
+            };
+            for deleted in [Made::InOdoo, Made::InOutlook] {
+                let word = if kind == Kind::Lunch { "Lunch" } else { "Shared" };
+                let mut tried = Tried {
+                    user,
+                    person,
+                    kind,
+                    made,
+                    title: format!("{word} before {round} {user} {kind:?} {deleted:?}"),
+                    own: Value::Null,
+                    other: Other::Whole,
+                };
+                make(w, &mut tried).await;
+                // A private event has crossed whole before.
+                let crosses = expected(choices, kind, deleted) == Other::Whole;
+                all.push(Shared {
+                    tried,
+                    deleted,
+                    crosses,
+                });
+            }
+        }
+    }
+    w.quiet().await;
+    all
+}
+
+async fn delete_shared(w: &mut World, all: &[Shared]) {
+    for shared in all {
+        let title = &shared.tried.title;
+        match shared.deleted {
+            Made::InOdoo => {
+                let id = w.odoo.by_name(title).expect("in Odoo")["id"].as_i64();
+                w.odoo.unlink(id.expect("an id"));
+            }
+            Made::InOutlook => {
+                let event = w.stack.event(shared.tried.person, title).await;
+                let event = event.expect("in Outlook");
+                w.outlook_deletes(shared.tried.person, &event).await;
+            }
+        }
+    }
+    w.quiet().await;
+}
+
+/// Checks that what was left out is still where it was not deleted, and came back nowhere.
+async fn check_shared(w: &World, all: &[Shared], what: &str) {
+    for shared in all {
+        let tried = &shared.tried;
+        for made in [Made::InOdoo, Made::InOutlook] {
+            let seen_from = Tried {
+                made,
+                ..tried.clone()
+            };
+            let found = on_the_other_side(w, &seen_from, &tried.title).await.len();
+            // Seen from one side, the other one is looked at.
+            let stays = made == shared.deleted && !shared.crosses;
+            assert_eq!(
+                found,
+                usize::from(stays),
+                "{what}: {} deleted {:?}, seen from {made:?}",
+                tried.title,
+                shared.deleted
+            );
+        }
+    }
+}
+
 /// Tries a combination with each of the people.
 async fn try_them(w: &mut World, round: usize, combinations: &[Map<String, Value>]) {
+    let shared = make_shared(w, round, combinations).await;
     let mut all = Vec::new();
     for ((user, person), choices) in USERS.into_iter().zip(combinations) {
         let mut choices = choices.clone();
@@ -296,6 +386,8 @@ async fn try_them(w: &mut World, round: usize, combinations: &[Map<String, Value
         }
     }
     w.quiet().await;
+    delete_shared(w, &shared).await;
+    check_shared(w, &shared, "left out").await;
     let first = |made| if made == Made::InOdoo { "09:00" } else { "10:00" };
     check(w, &all, round, first, "made").await;
     for tried in &all {
@@ -328,4 +420,5 @@ async fn try_them(w: &mut World, round: usize, combinations: &[Map<String, Value
     }
     check(w, &deleted, round, |_| "15:00", "deleted, and all is synced").await;
     check(w, &kept, round, |_| "15:00", "all is synced").await;
+    check_shared(w, &shared, "all is synced").await;
 }

@@ -317,3 +317,84 @@ async fn an_administrator_bounds_everybody_and_a_preview_says_what_changes() {
     let present = ask(&w, "get", json!({"user_id": 7})).await.expect("the choices");
     assert_eq!(present["own"]["direction"], "to_odoo");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_for_a_private_event_is_not_the_event() {
+    let mut w = world().await;
+    choose(&w, Some(7), json!({"private": "busy", "busy_title": "Busy"})).await;
+    let body = json!({"contentType": "html", "content": "<p>Knee</p>"});
+    let doctor = outlook_event(&w, "Doctor", json!({"sensitivity": "private", "body": body})).await;
+    let dentist = json!({"contentType": "html", "content": "<p>Tooth</p>"});
+    outlook_event(
+        &w,
+        "Dentist",
+        json!({"sensitivity": "private", "body": dentist,
+        "start": {"dateTime": day(4, "10:00:00"), "timeZone": "UTC"},
+        "end": {"dateTime": day(4, "11:00:00"), "timeZone": "UTC"}}),
+    )
+    .await;
+    let id = create(&mut w, "Interview", &[OUTSIDE]);
+    w.odoo.write(
+        id,
+        json!({"privacy": "private", "description": "<p>Salary</p>", "mailer": "outlook"}),
+    );
+    w.quiet().await;
+    assert_eq!(w.odoo.invited, ["Interview"], "Outlook does not know the guests");
+    w.odoo
+        .write(id, json!({"start": at("12:00:00"), "stop": at("13:00:00")}));
+    w.quiet().await;
+    assert_eq!(w.odoo.invited, ["Interview"], "once");
+    assert_eq!(w.stack.mails().await, []);
+
+    // Another title is for what is made from then on.
+    choose(&w, Some(7), json!({"private": "busy", "busy_title": "Occupé"})).await;
+    w.quiet().await;
+    let stand_ins: Vec<i64> = w
+        .odoo
+        .records
+        .values()
+        .filter(|record| record["name"] == "Busy" && record["active"] == true)
+        .filter_map(|record| record["id"].as_i64())
+        .collect();
+    assert_eq!(stand_ins.len(), 2);
+    w.outlook_edits(
+        ANN,
+        &doctor,
+        json!({"start": {"dateTime": day(5, "14:00:00"), "timeZone": "UTC"},
+        "end": {"dateTime": day(5, "15:00:00"), "timeZone": "UTC"}}),
+    )
+    .await;
+    w.quiet().await;
+    let moved = stand_ins
+        .iter()
+        .find(|id| w.odoo.records[id]["start"] == odoo_time(5, "14:00:00"));
+    let moved = *moved.expect("it follows the event");
+    let other = stand_ins.iter().find(|id| **id != moved).expect("the dentist's");
+
+    // Deleted in Odoo: the event stays. Deleted in Outlook: what stood for it goes.
+    w.odoo.unlink(*other);
+    w.outlook_deletes(ANN, &doctor).await;
+    w.quiet().await;
+    in_outlook(&w, "Dentist").await;
+    assert_eq!(w.odoo.records[&moved]["active"], false);
+    choose(&w, Some(7), json!({})).await;
+    w.quiet().await;
+    in_outlook(&w, "Dentist").await;
+    assert_eq!(w.stack.mails().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_given_a_meeting_that_their_choices_keep_out() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    choose(&w, Some(8), json!({"without_titles": ["lunch"]})).await;
+    let id = create(&mut w, "Lunch with Zoe", &[OUTSIDE]);
+    w.quiet().await;
+    in_outlook(&w, "Lunch with Zoe").await;
+    w.forget_mails().await;
+    let ben = w.odoo.organizer(8);
+    w.odoo.write(id, json!({ "organizer": ben }));
+    w.quiet().await;
+    in_outlook(&w, "Lunch with Zoe").await;
+    assert_eq!(w.stack.mails().await, [], "nothing is cancelled");
+}

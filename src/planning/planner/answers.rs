@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{Task, read_answer, renamed};
+use crate::calendar::choices::Direction;
 use crate::calendar::event::{Address, Answer, Event};
 use crate::calendar::field::Group;
 use crate::calendar::merge::Base;
@@ -83,11 +84,12 @@ impl Task<'_> {
             // Somebody responded in Odoo while Outlook reset the response. The response in Odoo
             // counts.
             let answered_anew = in_outlook == Answer::NeedsAction && agreed.is_some_and(|a| a != in_odoo);
-            // By choice, nothing of this person's goes to Outlook.
-            let is_told = self
+            // By choice, what this person responds stays where it was given.
+            let direction = self
                 .people
                 .choices(account)
-                .is_none_or(|choices| choices.direction.to_outlook());
+                .map_or(Direction::Both, |choices| choices.direction);
+            let (is_told, comes_to_odoo) = (direction.to_outlook(), direction.to_odoo());
             let is_read = account.is_read();
             // The organizer's mailbox only brings what the guest's own has said before. What Odoo says
             // is newer.
@@ -134,7 +136,7 @@ impl Task<'_> {
             };
             // If the guest's mailbox is read, it knows the response better than the organizer's
             // mailbox does.
-            if is_read {
+            if is_read && comes_to_odoo {
                 answers.insert(address.clone(), stands);
             }
         }

@@ -1,11 +1,13 @@
 //! What a person wants to sync, applied to one meeting: see [`Choices`].
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono_tz::Tz;
 
-use super::{Task, answers, in_one};
-use crate::calendar::choices::{Choices, Kept, Known, Passage};
+use super::{Task, answers};
+use crate::calendar::choices::{self, Choices, Kept, Known, Passage};
 use crate::calendar::document::Document;
-use crate::calendar::document::plan::{OdooStep, Plan, State};
+use crate::calendar::document::plan::{OdooStep, OutlookWrites, Plan, State};
+use crate::calendar::event::Time;
 use crate::calendar::merge::Base;
 use crate::calendar::plan::Rights;
 use crate::odoo::record::Record;
@@ -23,6 +25,8 @@ use crate::words::say;
 pub struct Seen {
     pub title: String,
     pub start: DateTime<Utc>,
+    /// Whether only the mailbox's owner may see the title.
+    pub is_secret: bool,
     /// `None` if everything crosses.
     pub passage: Option<Passage>,
 }
@@ -32,7 +36,8 @@ pub struct Seen {
 /// # Errors
 /// When what is stored cannot be read.
 pub fn seen(dossier: &mut Dossier, people: &People) -> anyhow::Result<Option<Seen>> {
-    if dossier.meeting.ended || dossier.meeting.stub.is_some() {
+    let meeting = &dossier.meeting;
+    if meeting.ended || meeting.kept || meeting.unsent || meeting.stub.is_some() {
         return Ok(None);
     }
     let record = dossier.meeting.record()?.filter(Record::active);
@@ -63,6 +68,7 @@ pub fn seen(dossier: &mut Dossier, people: &People) -> anyhow::Result<Option<See
     let chosen = task.chosen(owner, copy, whole)?;
     Ok(Some(Seen {
         title: shown.master.title.clone(),
+        is_secret: odoo.is_none() && outlook.as_ref().is_some_and(choices::is_private),
         start: shown.master.time.starts_at(),
         passage: chosen.map(|chosen| chosen.passage),
     }))
@@ -85,17 +91,65 @@ pub(super) struct Chosen {
 
 impl Chosen {
     /// Hides on both sides what must not cross.
-    pub fn hide(&self, odoo: &mut Option<Document>, outlook: &mut Option<Document>) {
+    pub fn hide(&self, base: Option<&Base>, odoo: &mut Option<Document>, outlook: &mut Option<Document>) {
         if self.passage.is_masked {
-            for side in [&mut *odoo, &mut *outlook] {
-                *side = side.take().map(|document| self.choices.masked(&document));
+            let agreed = base.map(|base| (&base.odoo.master.title, &base.outlook.master.title));
+            let (in_odoo, in_outlook) = agreed.unzip();
+            for (side, agreed) in [(&mut *odoo, in_odoo), (&mut *outlook, in_outlook)] {
+                *side = side.take().map(|document| {
+                    let mut masked = self.choices.masked(&document);
+                    // What stands for it keeps its title, whichever title is chosen later.
+                    if let Some(title) = agreed {
+                        masked.master.title.clone_from(title);
+                    }
+                    masked
+                });
             }
         }
         self.choices.hide_reminders(odoo.as_mut(), outlook.as_mut());
     }
 }
 
+/// Returns the date on which a meeting is over on both sides, in its own time zone; `None` if it has
+/// no end.
+fn ends_on(odoo: Option<&Document>, outlook: Option<&Document>) -> Option<NaiveDate> {
+    let ends: Option<Vec<NaiveDate>> = odoo.into_iter().chain(outlook).map(last_date).collect();
+    ends?.into_iter().max()
+}
+
+fn last_date(document: &Document) -> Option<NaiveDate> {
+    let last = document.rule().last(document.start())?;
+    let moved = document.exceptions.values().filter_map(|own| own.time.as_ref());
+    let ends = moved.map(Time::ends_at);
+    let end = ends.fold(document.slot_time(last).ends_at(), DateTime::max);
+    let zone = match &document.master.time {
+        Time::Timed { zone, .. } => zone.parse().unwrap_or(Tz::UTC),
+        Time::AllDay { .. } => Tz::UTC,
+    };
+    // The end is exclusive: an all-day event ends at the next midnight.
+    Some((end - TimeDelta::seconds(1)).with_timezone(&zone).date_naive())
+}
+
 impl Task<'_> {
+    /// Returns whether an organizer whose own mailbox has yet to show a meeting might keep it, or its
+    /// content, from Odoo, which another guest's mailbox shows.
+    pub(super) fn organizer_may_keep(&self, organizer: &Person, outlook: Option<&Document>) -> bool {
+        let Some(choices) = self.people.choices(organizer) else {
+            return false;
+        };
+        let passage = choices.passage(&Known {
+            base: None,
+            odoo: None,
+            outlook,
+            is_organizers: true,
+            categories: &[],
+            answer: None,
+            ends_on: ends_on(None, outlook),
+        });
+        // Nobody else's mailbox shows the organizer's categories.
+        passage.to_odoo.is_err() || passage.is_masked || !choices.without_categories.is_empty()
+    }
+
     /// Applies the choices of a person to a meeting; `None` if everything crosses.
     pub(super) fn chosen(
         &self,
@@ -114,19 +168,10 @@ impl Task<'_> {
             is_organizers: copy.is_none_or(|(_, rights)| rights == Rights::Write),
             categories: wire.as_ref().map_or(&[], |event| event.categories.as_slice()),
             answer: copy.map(|(copy, _)| answers::answer_of(copy)),
-            ends_on: whole
-                .odoo
-                .or(whole.outlook)
-                .map(|document| self.ends_on(document)),
+            ends_on: ends_on(whole.odoo, whole.outlook),
         };
         let passage = choices.passage(&known);
         Ok(Some(Chosen { choices, passage }))
-    }
-
-    fn ends_on(&self, document: &Document) -> NaiveDate {
-        let end = in_one(document, self.people.now.date_naive()).time.ends_at();
-        // The end is exclusive: an all-day event ends at the next midnight.
-        (end - TimeDelta::seconds(1)).date_naive()
     }
 
     /// Returns the copy of another guest whose choices let a meeting come to Odoo that those of the
@@ -165,11 +210,12 @@ impl Task<'_> {
     /// Leaves both sides of a meeting as they are. If one of them has ended it meanwhile, the other
     /// keeps it for good, whatever is chosen later.
     pub(super) fn keep_out(&mut self, kept: &Kept, odoo: Option<&Document>, copy: Option<&Copy>) {
-        let was_in_both = self.dossier.meeting.base_odoo.is_some();
+        let meeting = &self.dossier.meeting;
+        let had_record = meeting.odoo_gone || meeting.has_record();
         let is_gone = copy.is_some_and(|copy| copy.gone || copy.cancelled);
         match odoo {
-            Some(_) if was_in_both && is_gone => self.keep_in_odoo(kept),
-            None if was_in_both && self.dossier.meeting.has_record() => {
+            Some(_) if is_gone => self.keep_in_odoo(kept),
+            None if had_record => {
                 self.dossier.meeting.ended = true;
                 self.dossier.meeting.set_aside = None;
                 self.write_journal(Level::Info, say::stays_in_outlook(choice(kept)));
@@ -206,11 +252,76 @@ impl Task<'_> {
             _ => {}
         }
         let is_change = plan.odoo != OdooStep::Nothing;
+        if plan.odoo == OdooStep::Archive {
+            // Every occurrence was taken out on one of the sides. Neither is ended for the other.
+            plan.outlook = OutlookWrites::default();
+        }
         if is_change {
             plan.odoo = OdooStep::Nothing;
             plan.ended = false;
             plan.agreed = false;
         }
         Some(is_change)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::num::NonZeroU32;
+
+    use proptest::strategy::{Strategy, ValueTree};
+    use proptest::test_runner::TestRunner;
+
+    use super::*;
+    use crate::calendar::document::Recurrence;
+    use crate::calendar::merge::tests::event;
+    use crate::calendar::recurrence::{End, Pattern, Rule};
+
+    fn day(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, day).expect("a date")
+    }
+
+    /// Returns an event of one hour that begins then.
+    fn document(start: &str, zone: &str) -> Document {
+        let tree = event().new_tree(&mut TestRunner::deterministic());
+        let mut event = tree.expect("an event").current();
+        let start: DateTime<Utc> = start.parse().expect("a time");
+        event.time = Time::Timed {
+            start,
+            end: start + TimeDelta::hours(1),
+            zone: zone.to_owned(),
+        };
+        Document::single(event)
+    }
+
+    #[test]
+    fn an_event_ends_on_the_date_of_its_own_time_zone() {
+        let end = |start: &str, zone: &str| ends_on(Some(&document(start, zone)), None);
+        // From half past eleven in the evening to half past midnight in Berlin.
+        assert_eq!(end("2026-11-09T22:30:00Z", "Europe/Berlin"), Some(day(10)));
+        assert_eq!(end("2026-11-10T00:00:00Z", "America/New_York"), Some(day(9)));
+        // It ends with the day.
+        assert_eq!(end("2026-11-09T22:00:00Z", "Europe/Berlin"), Some(day(9)));
+    }
+
+    #[test]
+    fn the_later_side_counts_and_what_has_no_end_never_ends() {
+        let (early, late) = (
+            document("2026-11-09T10:00:00Z", "UTC"),
+            document("2026-11-12T10:00:00Z", "UTC"),
+        );
+        assert_eq!(ends_on(Some(&early), Some(&late)), Some(day(12)));
+        let endless = Document {
+            recurrence: Recurrence::Rule(Rule {
+                pattern: Pattern::Daily,
+                interval: NonZeroU32::MIN,
+                end: End::Forever,
+            }),
+            exceptions: BTreeMap::new(),
+            excluded_dates: BTreeSet::new(),
+            ..early
+        };
+        assert_eq!(ends_on(Some(&endless), Some(&late)), None);
     }
 }

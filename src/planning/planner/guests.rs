@@ -154,10 +154,10 @@ impl Task<'_> {
         let Some(owner) = owner.or_else(|| self.people.organizer(&master)) else {
             return Ok(());
         };
-        let never_told = self.dossier.copies.is_empty()
-            && meeting.base_odoo.is_none()
-            && !meeting.guests().stays_in_odoo()
-            && (meeting.set_aside.is_some() || self.hides_guests);
+        let is_only_here =
+            self.dossier.copies.is_empty() && meeting.base_odoo.is_none() && meeting.set_aside.is_some();
+        // Odoo invites only those whom it has left to Outlook before.
+        let never_told = !meeting.guests().stays_in_odoo() && (self.hides_guests || is_only_here);
         let invite = mailer == Mailer::Odoo && never_told && !is_over(&event, self.people.now);
         let change = OdooChange::Mailer {
             place: Place::of(&record),

@@ -186,9 +186,14 @@ impl Task<'_> {
             Some((copy, _)) => self.people.account(copy.account_id),
             None => snapshot.as_ref().and_then(|master| self.people.organizer(master)),
         };
+        // As Odoo had it last, if it is gone: what was kept out by that stays kept out.
+        let last = odoo
+            .clone()
+            .or_else(|| record.and_then(|record| record.document(&self.people.mailboxes).ok()?))
+            .or_else(|| base.as_ref().map(|base| base.odoo.clone()));
         let whole = Whole {
             base: base.as_ref(),
-            odoo: odoo.as_ref(),
+            odoo: last.as_ref(),
             outlook: outlook.as_ref(),
         };
         let copy = chosen.as_ref().map(|(copy, rights)| (copy, *rights));
@@ -201,12 +206,12 @@ impl Task<'_> {
                 self.keep_out(kept, odoo.as_ref(), copy);
                 return Ok(());
             }
-            if choice.passage.is_masked && odoo.as_ref().is_some_and(|odoo| everybody(odoo).next().is_some())
-            {
-                self.hides_guests = true;
-                self.dossier.meeting.set_guests(Guests::Withheld);
-            }
-            choice.hide(&mut odoo, &mut outlook);
+            let today = self.people.now.date_naive();
+            self.hides_guests = choice.passage.is_masked
+                && odoo
+                    .as_ref()
+                    .is_some_and(|odoo| in_one(odoo, today).guests().next().is_some());
+            choice.hide(base.as_ref(), &mut odoo, &mut outlook);
             kept_from_odoo = choice.passage.to_odoo.clone().err();
             kept_from_outlook = choice.passage.to_outlook.clone().err().map(Reason::NotChosen);
         }
@@ -230,6 +235,16 @@ impl Task<'_> {
             self.set_aside(&reason, Level::Info);
             return Ok(());
         }
+        if self.hides_guests {
+            self.dossier.meeting.set_guests(Guests::Withheld);
+        }
+        if let Some(organizer) = unread.as_ref().filter(|organizer| organizer.is_read())
+            && odoo.is_none()
+            && self.organizer_may_keep(organizer, outlook.as_ref())
+        {
+            // The organizer's own mailbox decides.
+            return Ok(());
+        }
         let closed = in_one
             .zip(record)
             .and_then(|(event, record)| closed::why_closed(record, &event, self.people))
@@ -240,6 +255,22 @@ impl Task<'_> {
         }
         let is_series = record.is_some_and(|record| record.series().is_some())
             || outlook.as_ref().is_some_and(|outlook| !outlook.is_single());
+        if let (Some(snapshot), None, Some((copy, Rights::Write))) = (&snapshot, &closed, &chosen)
+            && let Some(successor) = self.people.organizer(snapshot)
+            && successor.id != copy.account_id
+        {
+            let whole = Whole {
+                base: None,
+                odoo: last.as_ref(),
+                outlook: None,
+            };
+            let taken = self.chosen(Some(successor), None, whole)?;
+            if let Some(Err(kept)) = taken.map(|taken| taken.passage.to_outlook) {
+                // It would be cancelled, and made nowhere.
+                self.set_aside(&Reason::NotChosen(kept), Level::Warning);
+                return Ok(());
+            }
+        }
         if let (Some(document), Some(snapshot), None) = (&odoo, &snapshot, &closed) {
             let mails: Vec<Mail> = mails(&[Step::Delete], outlook.as_ref())
                 .into_iter()

@@ -144,7 +144,14 @@ impl Task<'_> {
                     // One response at a time. The one to the whole comes first, as it may be the
                     // response to the others too.
                     let is_busy = self.dossier.writes.iter().any(|w| w.account_id == account.id);
-                    if !is_busy && guest.may_answer(slot, in_odoo, account.odoo_user_id, self.people.now) {
+                    let is_told = self
+                        .people
+                        .choices(account)
+                        .is_none_or(|choices| choices.direction.to_outlook());
+                    if is_told
+                        && !is_busy
+                        && guest.may_answer(slot, in_odoo, account.odoo_user_id, self.people.now)
+                    {
                         let write = response(account, copy, guest, slot, in_odoo)?;
                         self.dossier.writes.push(write);
                         self.effects.wake_accounts.insert(account.id);
