@@ -16,7 +16,7 @@ use crate::store::journal::Level;
 use crate::store::journal::note;
 use crate::store::leases::{self, Urgency};
 use crate::store::seal::{digest, random_secret};
-use crate::store::{Connection, accounts};
+use crate::store::{Connection, accounts, api_keys};
 use crate::words::{Said, say};
 
 /// How long an enrollment code is valid.
@@ -211,6 +211,8 @@ async fn redeem(
     }
     if let Some(moved) = &moved {
         databases::note_moved(conn, database.id, Some(moved)).await?;
+        // In another Odoo, the ids of users may be other people's.
+        api_keys::revoke_all(conn, database.id).await?;
         let uuid = database.uuid.to_string();
         said = say::wait_for_confirmation(said, moved, uuid).into();
         level = Level::Warning;

@@ -15,6 +15,8 @@ use crate::odoo::OdooError;
 const EXCHANGES_AT_ONCE: usize = 2;
 const CALLS_AT_ONCE: usize = 4;
 const LARGE_AT_ONCE: usize = 2;
+/// How many calls with people's keys.
+const PEOPLES_AT_ONCE: usize = 2;
 /// How many requests with notifications of one database are in progress at once.
 const NOTIFICATIONS_AT_ONCE: usize = 8;
 /// How long a call waits for its turn. It holds nothing meanwhile.
@@ -25,6 +27,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 pub enum Kind {
     Exchange,
     Other,
+    /// A call with a person's key, which the add-on's calls do not wait for.
+    Person,
     /// A call of either kind with a large body.
     Large,
     /// Notifications of Microsoft, passed on by Odoo or received here.
@@ -40,6 +44,7 @@ struct Turns {
     exchanges: Arc<Semaphore>,
     calls: Arc<Semaphore>,
     large: Arc<Semaphore>,
+    peoples: Arc<Semaphore>,
     notifications: Arc<Semaphore>,
 }
 
@@ -68,6 +73,7 @@ impl Tenants {
             Kind::Exchange => &turns.exchanges,
             Kind::Other => &turns.calls,
             Kind::Large => &turns.large,
+            Kind::Person => &turns.peoples,
             Kind::Notification => &turns.notifications,
         };
         let waiting = tokio::time::timeout(LONGEST_WAIT, Arc::clone(semaphore).acquire_owned());
@@ -91,6 +97,7 @@ impl Tenants {
             exchanges: Arc::new(Semaphore::new(EXCHANGES_AT_ONCE)),
             calls: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
             large: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
+            peoples: Arc::new(Semaphore::new(PEOPLES_AT_ONCE)),
             notifications: Arc::new(Semaphore::new(NOTIFICATIONS_AT_ONCE)),
         });
         all.insert(database, Arc::downgrade(&turns));

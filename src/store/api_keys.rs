@@ -6,8 +6,8 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::Connection;
 use super::schema::api_keys::{self, dsl};
+use super::{Connection, schema, sessions};
 
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = api_keys)]
@@ -80,25 +80,35 @@ pub async fn hashes(conn: &mut Connection, now: DateTime<Utc>) -> QueryResult<Ve
         .await
 }
 
-/// Revokes a key of a database; returns whether there was one.
+/// Revokes a key of a database, and ends its sessions; returns whether there was one.
 pub async fn revoke(conn: &mut Connection, database_id: Uuid, id: i64) -> QueryResult<bool> {
     let found = dsl::api_keys.find(id).filter(dsl::database_id.eq(database_id));
+    let hashes = found.select(dsl::key_hash).load(conn).await?;
+    sessions::end_of_keys(conn, hashes).await?;
     Ok(diesel::delete(found).execute(conn).await? > 0)
 }
 
 /// Revokes the keys of a user.
 pub async fn revoke_of_user(conn: &mut Connection, database_id: Uuid, user_id: i32) -> QueryResult<usize> {
-    diesel::delete(dsl::api_keys)
+    let found = dsl::api_keys
         .filter(dsl::database_id.eq(database_id))
-        .filter(dsl::odoo_user_id.eq(user_id))
-        .execute(conn)
-        .await
+        .filter(dsl::odoo_user_id.eq(user_id));
+    let hashes = found.select(dsl::key_hash).load(conn).await?;
+    sessions::end_of_keys(conn, hashes).await?;
+    diesel::delete(found).execute(conn).await
 }
 
 /// Revokes all keys of a database.
 pub async fn revoke_all(conn: &mut Connection, database_id: Uuid) -> QueryResult<usize> {
-    diesel::delete(dsl::api_keys)
-        .filter(dsl::database_id.eq(database_id))
-        .execute(conn)
-        .await
+    let found = dsl::api_keys.filter(dsl::database_id.eq(database_id));
+    let hashes = found.select(dsl::key_hash).load(conn).await?;
+    sessions::end_of_keys(conn, hashes).await?;
+    diesel::delete(found).execute(conn).await
+}
+
+/// Revokes all keys of all databases, with all sessions and wizards.
+pub async fn revoke_everywhere(conn: &mut Connection) -> QueryResult<usize> {
+    diesel::delete(schema::sessions::table).execute(conn).await?;
+    diesel::delete(schema::wizards::table).execute(conn).await?;
+    diesel::delete(dsl::api_keys).execute(conn).await
 }

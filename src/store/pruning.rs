@@ -71,6 +71,17 @@ const PORTIONS: &[(&str, &str)] = &[
                AND NOT EXISTS (SELECT FROM journal WHERE database_id = d.id)
              LIMIT $2 FOR UPDATE SKIP LOCKED)",
     ),
+    (
+        "sessions that have ended",
+        "DELETE FROM sessions WHERE token_hash IN (
+             SELECT token_hash FROM sessions WHERE expires_at < greatest($1, now()) LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    ),
+    (
+        "wizards that nobody uses any more",
+        "DELETE FROM wizards WHERE id IN (
+             SELECT id FROM wizards WHERE created_at < greatest($1, now() - interval '1 hour') LIMIT $2
+             FOR UPDATE SKIP LOCKED)",
+    ),
     // A mailbox that is listed again will show it again.
     (
         "what was put aside of mailboxes that nobody logs in to",

@@ -77,3 +77,11 @@ pub async fn hashes(conn: &mut Connection, now: DateTime<Utc>) -> QueryResult<Ve
 pub async fn end(conn: &mut Connection, token_hash: &[u8]) -> QueryResult<usize> {
     diesel::delete(dsl::sessions.find(token_hash)).execute(conn).await
 }
+
+/// Ends the sessions of keys.
+pub async fn end_of_keys(conn: &mut Connection, key_hashes: Vec<Vec<u8>>) -> QueryResult<usize> {
+    diesel::delete(dsl::sessions)
+        .filter(dsl::key_hash.eq_any(key_hashes))
+        .execute(conn)
+        .await
+}

@@ -148,6 +148,14 @@ impl Limits {
         }
     }
 
+    /// Forgets a key that is not valid any more.
+    pub fn forget_known_key(&self, key: &[u8]) {
+        self.known
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|known| known.as_slice() != key);
+    }
+
     /// Checks whether a caller without a known key may call at all.
     ///
     /// # Errors

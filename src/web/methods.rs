@@ -415,7 +415,7 @@ impl Methods {
             "outlook.bridge.choices.preview",
             |engine, caller, request: choices::ChoicesRequest| {
                 let mut conn = engine.store.get().await?;
-                choices::preview(&mut conn, &caller.database, &request).await?
+                choices::preview(&mut conn, &caller.database, caller.uid, &request).await?
             }
         );
         method!(
@@ -430,6 +430,11 @@ impl Methods {
             module,
             "res.config.settings.set_values",
             |engine, caller, request: admin::SettingsRequest| {
+                if caller.key.holder != Holder::AddOn && request.base_url.is_some() {
+                    return Err(OdooError::Access(
+                        "base_url: only Odoo itself says where it is.".to_owned(),
+                    ));
+                }
                 admin::set_values(&engine, &caller.database, request).await?
             }
         );
@@ -594,6 +599,7 @@ impl Methods {
             databases::take_key(&mut conn, database.id, &hash).await?;
         }
         let kind = match name {
+            _ if key.holder != Holder::AddOn => Kind::Person,
             EXCHANGE => Kind::Exchange,
             NOTIFIED => Kind::Notification,
             _ => Kind::Other,

@@ -176,7 +176,7 @@ impl Refusal {
             Self::NoDatabase => OdooError::user("the header X-Odoo-Database is needed"),
             Self::Encoded => OdooError::user("the request's body must not be compressed"),
             Self::TooLarge(most) if most < LARGEST_BODY => OdooError::user(format!(
-                "the request is larger than {} KiB, and its headers bring no key that is known",
+                "the request is larger than {} KiB, and its headers do not bring the key of a database",
                 most / 1024
             )),
             Self::TooLarge(most) => {
@@ -283,8 +283,10 @@ impl Sender {
         let opened = state.methods.open(&uuid, &hash).await;
         let key = note_wrong_key(state, from, &uuid, hash.clone(), opened).map_err(Refusal::WrongKey)?;
         state.limits.add_known_key(hash.clone());
-        if length.is_some_and(|length| length > LARGEST_BODY as u64) {
-            return Err(Refusal::TooLarge(LARGEST_BODY));
+        // Only exchanges are large. What people's keys send must not hold them up.
+        let (most, _) = limits_of(Some(&key));
+        if length.is_some_and(|length| length > most as u64) {
+            return Err(Refusal::TooLarge(most));
         }
         let turn = match length {
             Some(length) if length > LARGEST_BODY_WITHOUT_KEY as u64 => {
@@ -358,21 +360,20 @@ impl Sender {
             tracing::warn!(error = format!("{error:#}"), "a session was not looked up");
             None
         });
-        if let Some((session, _)) = &found {
-            state
+        match &found {
+            Some((session, _)) => state
                 .limits
                 .check_with_key(&session.key_hash, length(request).unwrap_or_default())
-                .map_err(|_| Refusal::Busy)?;
+                .map_err(|_| Refusal::Busy)?,
+            // Its key has ended. It is a stranger's from now on.
+            None => state.limits.forget_known_key(&hash),
         }
         Ok(found)
     }
 
     /// Reads the body, within the limits of size and time that the headers permit.
     async fn read(&self, payload: web::Payload) -> Result<Vec<u8>, Refusal> {
-        let (most, patience) = match self.key {
-            Some(_) => (LARGEST_BODY, BODY_TIMEOUT),
-            None => (LARGEST_BODY_WITHOUT_KEY, BODY_TIMEOUT_WITHOUT_KEY),
-        };
+        let (most, patience) = limits_of(self.key.as_ref().map(|(key, _)| key));
         read_body(payload, most, patience).await
     }
 
@@ -401,15 +402,29 @@ impl Sender {
         {
             return Ok(opened.clone());
         }
-        if self.key.is_none() && is_known(state, &hash).await {
+        if is_known(state, &hash).await {
             state
                 .limits
                 .check_with_key(&hash, 0)
                 .map_err(|_| Refusal::Busy.into_error())?;
+        } else if self.key.is_some() {
+            // Whoever has one key may not try others more often than those without one.
+            state
+                .limits
+                .check_without_key(caller::rate_limit_source(self.from), true)
+                .map_err(|reached| Refusal::LimitReached(reached).into_error())?;
         }
         let opened = state.methods.open(database, &hash).await;
         note_wrong_key(state, self.from, database, hash.clone(), opened)
             .inspect(|_| state.limits.add_known_key(hash))
+    }
+}
+
+/// Returns how large a body may be, and how long it may take to arrive.
+fn limits_of(key: Option<&Opened>) -> (usize, Duration) {
+    match key {
+        Some(key) if key.holder == Holder::AddOn => (LARGEST_BODY, BODY_TIMEOUT),
+        _ => (LARGEST_BODY_WITHOUT_KEY, BODY_TIMEOUT_WITHOUT_KEY),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::cli::site::Site;
 use crate::cli::start::{Opened, Purpose};
 use crate::store::content::{self, Content};
 use crate::store::seal::Sealer;
-use crate::store::{Connection, databases};
+use crate::store::{Connection, api_keys, databases};
 
 /// What is restored, and how.
 pub struct Wanted<'a> {
@@ -103,6 +103,14 @@ async fn restore(site: &Site, opened: &Opened, checked: Checked, wanted: &Wanted
     let again = "The backup is in the database, but is not ready yet. Restore it once more, with --replace";
     opened.store.migrate().await.context(again)?;
     reseal(&mut conn, &sealer).await.context(again)?;
+    // A key of the backup may have been revoked since, or its user may have left.
+    let ended = api_keys::revoke_everywhere(&mut conn).await.context(again)?;
+    if ended > 0 {
+        output::line(&format!(
+            "{ended} keys of other programs are not valid any more, as they may have been revoked after the backup. Make those \
+             that are needed again: outlook-bridge keys create"
+        ))?;
+    }
     tell(&mut conn, &archive.manifest).await
 }
 

@@ -365,6 +365,9 @@ fn choices() -> Map<String, Value> {
         .collect()
 }
 
+/// How many wizards one call creates at most.
+const MOST_AT_ONCE: usize = 100;
+
 /// Stores one wizard or several; returns its id, or theirs.
 async fn create(
     engine: &Engine,
@@ -376,6 +379,11 @@ async fn create(
         Value::Array(entries) => (entries, false),
         one => (vec![one], true),
     };
+    if entries.len() > MOST_AT_ONCE {
+        return Err(OdooError::user(format!(
+            "{model}: at most {MOST_AT_ONCE} can be created at once"
+        )));
+    }
     let mut ids = Vec::new();
     for entry in entries {
         let Value::Object(values) = entry else {
