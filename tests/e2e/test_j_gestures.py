@@ -884,8 +884,17 @@ def test_one_occurrence_archived_in_the_form(people: Site, at_browser: AtBrowser
     for item, left in (("Archive", 3), ("Unarchive", 4)):
         person.open_event(one)
         page = person.page
-        page.locator(".o_cp_action_menus button").first.click()
-        page.locator(".o-dropdown-item").get_by_text(item, exact=True).click()
+        offer = page.locator(".o-dropdown-item").get_by_text(item, exact=True)
+
+        def offered(page: walk.Page = page, offer: walk.Locator = offer) -> bool:
+            # Odoo may show what it remembers of the event before it has read it again.
+            page.keyboard.press("Escape")
+            page.locator(".o_cp_action_menus button").first.click()
+            page.wait_for_timeout(500)
+            return offer.is_visible()
+
+        eventually(offered, PATIENCE, message=f"'{item}' is offered")
+        offer.click()
         person.settles()
         question = page.locator(".modal .modal-footer .btn-primary")
         if question.is_visible():
