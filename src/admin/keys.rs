@@ -4,11 +4,11 @@ use anyhow::ensure;
 use chrono::TimeDelta;
 
 use crate::engine::now;
-use crate::store::Connection;
 use crate::store::api_keys::{self, NewKey};
 use crate::store::databases::Database;
 use crate::store::journal::{Level, note};
 use crate::store::seal::{digest, random_secret};
+use crate::store::{Connection, accounts};
 
 /// The longest name of a key.
 const LONGEST_NAME: usize = 100;
@@ -62,6 +62,12 @@ pub async fn create(
         purpose.user_id.is_none_or(|user_id| user_id > 0),
         "the id of a user in Odoo is a number above 0"
     );
+    if let Some(user_id) = purpose.user_id {
+        ensure!(
+            accounts::is_connected(conn, database.id, user_id).await?,
+            "the user {user_id} is not connected to Outlook, and a user's key works only while the user is: the user connects first"
+        );
+    }
     let key = random_secret();
     let stored = NewKey {
         database_id: database.id,

@@ -226,6 +226,12 @@ pub async fn of_database(conn: &mut Connection, database_id: Uuid) -> QueryResul
         .await
 }
 
+/// Returns whether a user has a connected account.
+pub async fn is_connected(conn: &mut Connection, database_id: Uuid, user_id: i32) -> QueryResult<bool> {
+    let account = of_user(conn, database_id, user_id).await?;
+    Ok(account.is_some_and(|account| account.is_connected()))
+}
+
 pub async fn of_user(conn: &mut Connection, database_id: Uuid, user_id: i32) -> QueryResult<Option<Account>> {
     dsl::accounts
         .filter(

@@ -29,15 +29,6 @@ pub struct Opened {
     pub may_write: bool,
 }
 
-/// Returns whether a user has a connected account, without which a user's key opens nothing.
-///
-/// # Errors
-/// When Postgres fails.
-pub async fn is_connected(conn: &mut Connection, database: &Database, user_id: i32) -> anyhow::Result<bool> {
-    let account = accounts::of_user(conn, database.id, user_id).await?;
-    Ok(account.is_some_and(|account| account.is_connected()))
-}
-
 impl Opened {
     /// Returns the key with this hash, if there is one and its database is paired.
     ///
@@ -64,7 +55,7 @@ impl Opened {
         }
         // Odoo says of connected users alone that they have left.
         if let Some(user_id) = key.odoo_user_id
-            && !is_connected(conn, &database, user_id).await?
+            && !accounts::is_connected(conn, database.id, user_id).await?
         {
             return Ok(None);
         }

@@ -1,6 +1,7 @@
 //! Keys of administrators and of users: what each opens, and when it ends.
 
-use outlook_bridge::admin::keys::Purpose;
+use outlook_bridge::admin::keys::{self, Purpose};
+use outlook_bridge::store::databases;
 use outlook_bridge::web::table;
 use serde_json::{Value, json};
 
@@ -184,4 +185,49 @@ async fn a_key_ends_when_it_expires_its_user_leaves_or_the_database_is_unpaired(
     assert_eq!(unpaired, Ok(json!(true)));
     assert!(!works(&w, &admin, 1).await);
     assert_eq!(w.count("api_keys").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_users_key_works_while_the_user_is_connected() {
+    let w = world().await;
+    let (_, ann) = key(&w, of_user(7)).await;
+    let called = async || execute(&w, (7, &ann), "res.users", "context_get", json!([]), json!({})).await;
+    called().await.expect("she is connected");
+    // Odoo says of connected users alone that they have left.
+    sql(
+        &w,
+        "UPDATE accounts SET state = 'need_auth', refresh_token = NULL",
+    )
+    .await;
+    let error = called().await.unwrap_err();
+    assert_eq!(name_of(&error), "odoo.exceptions.AccessDenied");
+    let mut conn = w.service.engine.store.get().await.expect("Postgres");
+    let database = databases::by_uuid(&mut conn, &w.odoo.uuid)
+        .await
+        .expect("Postgres");
+    let database = database.expect("it is paired");
+    for user in [7, 99] {
+        let refused = keys::create(&mut conn, &database, &of_user(user)).await;
+        let words = refused.err().expect("refused").to_string();
+        assert!(words.contains("is not connected to Outlook"), "{words}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_odoo_says_where_it_is_and_only_the_add_on_sends_much() {
+    let w = world().await;
+    let (_, admin) = key(&w, ADMINISTRATOR).await;
+    let kwargs = json!({"base_url": "https://elsewhere.example"});
+    let error = execute(&w, (1, &admin), SETTINGS, "set_values", json!([]), kwargs)
+        .await
+        .unwrap_err();
+    assert_eq!(name_of(&error), "odoo.exceptions.AccessError");
+    let request = reqwest::Client::new()
+        .post(format!("{}/json/2/{ACCOUNT}/search_count", w.service.url))
+        .bearer_auth(&admin)
+        .header("X-Odoo-Database", &w.odoo.uuid)
+        .header("Content-Type", "application/json")
+        .body(" ".repeat(70_000) + "{}");
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.status().as_u16(), 413);
 }
