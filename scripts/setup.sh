@@ -38,6 +38,8 @@ install_packages() {
   compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || wanted+=(postgresql)
   command -v chromium >/dev/null || wanted+=(chromium)
   find_python >/dev/null || wanted+=(python3 python3-venv)
+  # For the client of Odoo in JavaScript.
+  [ -z "$with_clients" ] || command -v node >/dev/null || wanted+=(nodejs)
   # For the check of the service's unit.
   command -v systemd-analyze >/dev/null || wanted+=(systemd)
   # For tests that change the clock of a process, and those that check the packages and install them

@@ -3,7 +3,6 @@ accounts with a domain, reads the journal, stops and restarts a user, previews a
 sets the settings."""
 
 import json
-import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
@@ -212,7 +211,6 @@ def test_a_user_is_refused_what_is_not_the_users_own(site: Site):
     assert refused.value.info["data"]["name"] == "odoo.exceptions.AccessError"
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="needs Node")
 def test_a_client_in_node_without_dependencies(site: Site):
     script = Path(__file__).parent / "client.mjs"
     done = subprocess.run(
