@@ -215,6 +215,21 @@ async fn state(engine: &Engine, caller: &Caller) -> Result<State, OdooError> {
     Ok(admin::state::state(&mut conn, &engine.settings, caller.database.id, None).await?)
 }
 
+/// Sets settings. Only Odoo itself says where it is: the bridge calls it there, and Microsoft's
+/// notifications may come by it.
+async fn set_values(
+    engine: &Engine,
+    caller: &Caller,
+    request: admin::SettingsRequest,
+) -> Result<(), OdooError> {
+    if caller.key.holder != Holder::AddOn && request.base_url.is_some() {
+        return Err(OdooError::Access(
+            "base_url: only Odoo itself says where it is.".to_owned(),
+        ));
+    }
+    admin::set_values(engine, &caller.database, request).await
+}
+
 async fn state_of(engine: &Engine, caller: &Caller, user_id: i32) -> Result<State, OdooError> {
     let mut conn = engine.store.get().await?;
     Ok(admin::state::state_of(&mut conn, &engine.settings, caller.database.id, user_id).await?)
@@ -429,14 +444,7 @@ impl Methods {
         method_with_state!(
             module,
             "res.config.settings.set_values",
-            |engine, caller, request: admin::SettingsRequest| {
-                if caller.key.holder != Holder::AddOn && request.base_url.is_some() {
-                    return Err(OdooError::Access(
-                        "base_url: only Odoo itself says where it is.".to_owned(),
-                    ));
-                }
-                admin::set_values(&engine, &caller.database, request).await?
-            }
+            |engine, caller, request: admin::SettingsRequest| { set_values(&engine, caller, request).await? }
         );
         method!(
             module,

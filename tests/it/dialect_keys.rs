@@ -217,11 +217,18 @@ async fn a_users_key_works_while_the_user_is_connected() {
 async fn only_odoo_says_where_it_is_and_only_the_add_on_sends_much() {
     let w = world().await;
     let (_, admin) = key(&w, ADMINISTRATOR).await;
-    let kwargs = json!({"base_url": "https://elsewhere.example"});
-    let error = execute(&w, (1, &admin), SETTINGS, "set_values", json!([]), kwargs)
-        .await
-        .unwrap_err();
-    assert_eq!(name_of(&error), "odoo.exceptions.AccessError");
+    for method in ["set_values", "execute"] {
+        let kwargs = json!({"base_url": "https://elsewhere.example"});
+        let error = execute(&w, (1, &admin), SETTINGS, method, json!([]), kwargs)
+            .await
+            .unwrap_err();
+        assert!(
+            name_of(&error).starts_with("odoo.exceptions."),
+            "{method}: {error}"
+        );
+    }
+    let moved = w.count("databases WHERE base_url LIKE '%elsewhere%'").await;
+    assert_eq!(moved, 0);
     let request = reqwest::Client::new()
         .post(format!("{}/json/2/{ACCOUNT}/search_count", w.service.url))
         .bearer_auth(&admin)

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Caller, NoArguments, caller, read_arguments, to_object};
+use super::{Caller, NoArguments, caller, read_arguments, set_values, to_object};
 use crate::admin;
 use crate::auth::accounts;
 use crate::engine::{Engine, now};
@@ -271,7 +271,7 @@ fn register_settings(module: &mut RpcModule<Engine>) -> anyhow::Result<()> {
         module,
         "res.config.settings.execute",
         |engine, caller, request: admin::SettingsRequest| {
-            admin::set_values(&engine, &caller.database, request).await?;
+            set_values(&engine, caller, request).await?;
             json!({"type": "ir.actions.client", "tag": "reload"})
         }
     );
@@ -336,7 +336,7 @@ async fn pause(engine: &Engine, caller: &Caller, paused: bool) -> Result<(), Odo
         paused: Some(paused),
         ..admin::SettingsRequest::default()
     };
-    admin::set_values(engine, &caller.database, request).await
+    set_values(engine, caller, request).await
 }
 
 /// Returns the settings under the names of their fields. The secret is never shown.
