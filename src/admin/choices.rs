@@ -15,7 +15,7 @@ use crate::odoo::time::OdooTime;
 use crate::planning::people::People;
 use crate::planning::planner;
 use crate::store::accounts::{self, Account};
-use crate::store::choices::{StoredChoices, set_of_account, set_of_database, unsent};
+use crate::store::choices::{StoredChoices, note_news, set_of_account, set_of_database, unsent};
 use crate::store::databases::{self, Database};
 use crate::store::journal::{Level, note};
 use crate::store::leases::{self, Urgency};
@@ -30,6 +30,8 @@ const LOOKED_AT: usize = 5_000;
 const MOST_IDS: i64 = LOOKED_AT as i64 + 1;
 /// How many events are read at once.
 const AT_ONCE: usize = 500;
+/// How many events are planned in one transaction, which holds the planning lock.
+const PLANNED_AT_ONCE: usize = 100;
 /// How many events of each kind a preview names.
 const NAMED: usize = 20;
 
@@ -160,30 +162,28 @@ pub async fn preview(
         let dossiers = UnitOfWork::look_at_ids(conn, database.id, some).await?;
         for mut dossier in dossiers {
             preview.looked_at += 1;
-            let (Some(old), Some(new)) = (
-                planner::choices::seen(&mut dossier, &before)?,
-                planner::choices::seen(&mut dossier, &after)?,
-            ) else {
+            let Some(seen) = planner::choices::seen(&mut dossier, &before, &after)? else {
                 continue;
             };
-            let hides_title = new.is_secret && request.user_id != Some(reader);
+            let [old, new] = &seen.passages;
+            let hides_title = seen.is_secret && request.user_id != Some(reader);
             let title = if hides_title {
                 &request.choices.busy_title
             } else {
-                &new.title
+                &seen.title
             };
             let changed = |passage: Option<&Passage>| Changed {
                 title: title.clone(),
-                start: OdooTime(new.start),
+                start: OdooTime(seen.start),
                 why: passage.and_then(Passage::why_less).map(choice),
             };
-            let (was, is) = (Ways::of(old.passage.as_ref()), Ways::of(new.passage.as_ref()));
+            let (was, is) = (Ways::of(old.as_ref()), Ways::of(new.as_ref()));
             if is.is_masked && !was.is_masked {
                 preview.masked.add(|| changed(None));
             } else if was.to_odoo && !is.to_odoo || was.to_outlook && !is.to_outlook {
-                preview.stays.add(|| changed(new.passage.as_ref()));
+                preview.stays.add(|| changed(new.as_ref()));
             } else if is != was {
-                preview.crosses.add(|| changed(old.passage.as_ref()));
+                preview.crosses.add(|| changed(old.as_ref()));
             }
         }
     }
@@ -232,11 +232,13 @@ pub async fn set(engine: &Engine, database: &Database, request: &ChoicesRequest)
                 return Ok(());
             }
             set_of_account(&mut conn, account.id, &stored).await?;
+            note_news(&mut conn, database.id, Some((account.id, user))).await?;
             vec![account.id]
         }
         None if database.choices == stored => return Ok(()),
         None => {
             set_of_database(&mut conn, database.id, &stored).await?;
+            note_news(&mut conn, database.id, None).await?;
             let all = accounts::of_database(&mut conn, database.id).await?;
             all.iter().map(|account| account.id).collect()
         }
@@ -254,7 +256,7 @@ pub async fn set(engine: &Engine, database: &Database, request: &ChoicesRequest)
 
 /// Plans again what was planned by the former choices and is not sent yet.
 async fn plan_unsent(conn: &mut Connection, database: &Database, accounts: &[i64]) -> Result<(), OdooError> {
-    for some in unsent(conn, accounts).await?.chunks(AT_ONCE) {
+    for some in unsent(conn, accounts).await?.chunks(PLANNED_AT_ONCE) {
         conn.transaction::<_, anyhow::Error, _>(async |conn| {
             let lock = databases::serialize(conn, database.id, Purpose::Button).await?;
             let people = People::load(conn, database.id, now()).await?;

@@ -168,9 +168,7 @@ fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<Said>>
     }
     let template = record.template().ok();
     let organizer = template.as_ref().and_then(|template| people.organizer(template));
-    let direction = organizer
-        .and_then(|organizer| people.choices(organizer))
-        .map(|choices| choices.direction);
+    let direction = organizer.map(|organizer| people.direction(organizer));
     if meeting.differs
         && let Some(direction) = direction
     {

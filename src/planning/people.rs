@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use self::known::Known;
-use crate::calendar::choices::Choices;
+use crate::calendar::choices::{Choices, Direction};
 use crate::calendar::event::{Address, Aliases};
 use crate::calendar::invitations::Inside;
 use crate::calendar::merge::Policy;
@@ -174,6 +174,13 @@ impl People {
             (None, Some(bound)) => Some(person.choices.to_choices().within(bound)),
             (Some(own), Some(bound)) => Some(own.within(bound)),
         }
+    }
+
+    /// Returns whose changes cross, by a person's choices.
+    pub fn direction(&self, person: &Person) -> Direction {
+        self.choices(person)
+            .map(|choices| choices.direction)
+            .unwrap_or_default()
     }
 
     pub fn policy(&self) -> Policy {

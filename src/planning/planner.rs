@@ -139,6 +139,8 @@ struct Task<'a> {
     refused: Vec<Sentence>,
     /// Whether Outlook gets a meeting without its guests, so that Odoo invites them.
     hides_guests: bool,
+    /// Whether somebody's choices keep from Outlook what is saved in Odoo.
+    is_kept_from_outlook: bool,
 }
 
 impl<'a> Task<'a> {
@@ -149,6 +151,7 @@ impl<'a> Task<'a> {
             effects: Effects::default(),
             refused: Vec::new(),
             hides_guests: false,
+            is_kept_from_outlook: false,
         }
     }
 }

@@ -13,7 +13,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::Connection;
-use super::schema::{accounts, databases, odoo_outbox, outlook_outbox};
+use super::schema::{accounts, copies, databases, meetings, odoo_outbox, outlook_outbox};
 use crate::calendar::choices::{Choices, Direction};
 
 /// `None` if everything is synced, as for most people.
@@ -91,6 +91,35 @@ pub async fn set_of_database(
         .execute(conn)
         .await?;
     super::accounts::plan_all_anew(conn, database_id).await
+}
+
+/// Notes that meetings have news, so that what either side was told before is told again. With an
+/// account, only those of its mailbox and its user.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn note_news(
+    conn: &mut Connection,
+    database_id: Uuid,
+    account: Option<(i64, i32)>,
+) -> QueryResult<usize> {
+    let has_told = meetings::database_id
+        .eq(database_id)
+        .and(meetings::told.ne(serde_json::json!({})));
+    let told = diesel::update(meetings::table.filter(has_told)).set(meetings::told.eq(serde_json::json!({})));
+    let Some((account_id, user_id)) = account else {
+        return told.execute(conn).await;
+    };
+    let shown = copies::table
+        .filter(copies::account_id.eq(account_id))
+        .select(copies::meeting_id);
+    told.filter(
+        meetings::id
+            .eq_any(shown)
+            .or(meetings::organizer_id.eq(user_id).assume_not_null()),
+    )
+    .execute(conn)
+    .await
 }
 
 /// Returns the meetings of which something is planned for one of these accounts, or for its user in

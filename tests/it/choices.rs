@@ -398,3 +398,141 @@ async fn nobody_is_given_a_meeting_that_their_choices_keep_out() {
     in_outlook(&w, "Lunch with Zoe").await;
     assert_eq!(w.stack.mails().await, [], "nothing is cancelled");
 }
+
+/// Makes a private weekly series in Ann's mailbox.
+async fn private_series(w: &World, subject: &str) -> Value {
+    let begin = chrono::Utc::now().date_naive() + chrono::TimeDelta::days(3);
+    let weekday = begin.format("%A").to_string().to_lowercase();
+    let recurrence = json!({"pattern": {"type": "weekly", "interval": 1, "daysOfWeek": [weekday]},
+        "range": {"type": "numbered", "startDate": begin, "numberOfOccurrences": 4}});
+    let body = json!({"contentType": "html", "content": "<p>Secret</p>"});
+    outlook_event(
+        w,
+        subject,
+        json!({"sensitivity": "private", "body": body, "recurrence": recurrence}),
+    )
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_series_shows_only_its_times_whatever_single_occurrences_have() {
+    let mut w = world().await;
+    choose(&w, Some(7), json!({"private": "busy", "busy_title": "Busy"})).await;
+    let id = w.odoo.create_weekly(7, "Therapy", &at("09:00:00"), 4, &[]);
+    w.odoo
+        .set_series(id, &json!({"privacy": "private", "location": "Secret place"}));
+    w.odoo.set_one(
+        id,
+        1,
+        &json!({"name": "Therapy of Zoe", "location": "Secret room"}),
+    );
+    let course = private_series(&w, "Course").await;
+    w.quiet().await;
+    let shown = in_outlook(&w, "Busy").await;
+    assert_eq!(shown["type"], "seriesMaster", "{shown:#}");
+    let hour = |event: &Value| {
+        let start = event["start"]["dateTime"].as_str().expect("a time");
+        start[11..13].parse::<u32>().expect("an hour")
+    };
+    let before = hour(&shown);
+    let all = json!(w.stack.events(ANN).await).to_string();
+    assert!(
+        !all.contains("Secret place") && !all.contains("Secret room") && !all.contains("Zoe"),
+        "{all}"
+    );
+    let stand_in = w.odoo.series_by_name("Busy").expect("the course's times");
+    assert!(!w.odoo.records[&stand_in].to_string().contains("Secret"));
+
+    // Times follow: of all, of one, and of one that is taken out.
+    w.odoo.shift_series(id, 60);
+    w.odoo.set_there(id, 2, false);
+    w.quiet().await;
+    let shown = in_outlook(&w, "Busy").await;
+    assert_eq!(hour(&shown), before + 1, "{shown:#}");
+    assert_eq!(w.odoo.records[&id]["template"]["name"], "Therapy");
+    assert_eq!(w.odoo.records[&id]["template"]["location"], "Secret place");
+    let all = json!(w.stack.events(ANN).await).to_string();
+    assert!(
+        !all.contains("Secret place") && !all.contains("Secret room"),
+        "{all}"
+    );
+
+    // What stands for the course is deleted in Odoo, and the therapy for good.
+    w.odoo.archive_series(stand_in);
+    w.odoo.archive_series(id);
+    w.quiet().await;
+    in_outlook(&w, "Course").await;
+    assert!(w.stack.event(ANN, "Busy").await.is_none());
+    choose(&w, Some(7), json!({})).await;
+    w.quiet().await;
+    in_outlook(&w, "Course").await;
+    w.outlook_deletes(ANN, &course).await;
+    w.quiet().await;
+    assert_eq!(w.stack.mails().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_goes_one_way_with_its_occurrences() {
+    let mut w = world().await;
+    let id = w.odoo.create_weekly(7, "Weekly", &at("09:00:00"), 4, &[]);
+    w.quiet().await;
+    choose(&w, Some(7), json!({"direction": "to_odoo"})).await;
+    w.odoo.set_one(id, 1, &json!({"name": "Only in Odoo"}));
+    w.odoo.set_there(id, 2, false);
+    w.odoo.create_weekly(7, "Odoo's own", &at("12:00:00"), 3, &[]);
+    w.quiet().await;
+    let all = json!(w.stack.events(ANN).await).to_string();
+    assert!(
+        !all.contains("Only in Odoo") && !all.contains("Odoo's own"),
+        "{all}"
+    );
+    let master = in_outlook(&w, "Weekly").await;
+    assert_eq!(
+        master["cancelledOccurrences"].as_array().map_or(0, Vec::len),
+        0,
+        "{master:#}"
+    );
+    w.outlook_edits(ANN, &master, json!({"location": {"displayName": "Room 1"}}))
+        .await;
+    w.quiet().await;
+    assert_eq!(w.odoo.records[&id]["template"]["location"], "Room 1");
+    // The other way: the series is deleted in Outlook, and stays in Odoo.
+    choose(&w, Some(7), json!({"direction": "to_outlook"})).await;
+    w.quiet().await;
+    in_outlook(&w, "Odoo's own").await;
+    let all = json!(w.stack.events(ANN).await).to_string();
+    assert!(all.contains("Only in Odoo"), "what waited goes now: {all}");
+    w.outlook_deletes(ANN, &master).await;
+    w.quiet().await;
+    assert_eq!(w.odoo.records[&id]["active"], true);
+    choose(&w, Some(7), json!({})).await;
+    w.quiet().await;
+    assert_eq!(w.odoo.records[&id]["active"], true);
+    assert!(w.stack.event(ANN, "Weekly").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odoo_mails_the_guests_as_long_as_outlook_does_not_learn_of_them() {
+    let mut w = world().await;
+    let id = create(&mut w, "Meeting", &[OUTSIDE]);
+    w.quiet().await;
+    let mailer = |w: &World| w.odoo.records[&id]["mailer"].clone();
+    assert_eq!(mailer(&w), "outlook");
+    w.forget_mails().await;
+    for choices in [
+        json!({"direction": "to_odoo"}),
+        json!({"without_titles": ["meet"]}),
+    ] {
+        choose(&w, Some(7), choices).await;
+        w.quiet().await;
+        assert_eq!(mailer(&w), "odoo");
+        choose(&w, Some(7), json!({})).await;
+        w.quiet().await;
+        assert_eq!(mailer(&w), "outlook");
+    }
+    assert_eq!(w.stack.mails().await, []);
+    assert!(
+        w.odoo.invited.is_empty(),
+        "who is invited already is not invited again"
+    );
+}

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{Task, read_answer, renamed};
-use crate::calendar::choices::Direction;
 use crate::calendar::event::{Address, Answer, Event};
 use crate::calendar::field::Group;
 use crate::calendar::merge::Base;
@@ -85,10 +84,7 @@ impl Task<'_> {
             // counts.
             let answered_anew = in_outlook == Answer::NeedsAction && agreed.is_some_and(|a| a != in_odoo);
             // By choice, what this person responds stays where it was given.
-            let direction = self
-                .people
-                .choices(account)
-                .map_or(Direction::Both, |choices| choices.direction);
+            let direction = self.people.direction(account);
             let (is_told, comes_to_odoo) = (direction.to_outlook(), direction.to_odoo());
             let is_read = account.is_read();
             // The organizer's mailbox only brings what the guest's own has said before. What Odoo says

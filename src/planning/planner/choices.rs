@@ -11,6 +11,7 @@ use crate::calendar::event::Time;
 use crate::calendar::merge::Base;
 use crate::calendar::plan::Rights;
 use crate::odoo::record::Record;
+use crate::odoo::snapshot::Snapshot;
 use crate::outlook::wire::WireEvent;
 use crate::planning::people::People;
 use crate::store::journal::Level;
@@ -27,15 +28,16 @@ pub struct Seen {
     pub start: DateTime<Utc>,
     /// Whether only the mailbox's owner may see the title.
     pub is_secret: bool,
-    /// `None` if everything crosses.
-    pub passage: Option<Passage>,
+    /// By the choices of today, and by others; `None` if everything crosses.
+    pub passages: [Option<Passage>; 2],
 }
 
-/// Returns what crosses of a meeting; `None` if it has ended, or only a stub is kept of it.
+/// Returns what crosses of a meeting, by the choices of today and by those of `others`; `None` if it
+/// has ended, or only a stub is kept of it.
 ///
 /// # Errors
 /// When what is stored cannot be read.
-pub fn seen(dossier: &mut Dossier, people: &People) -> anyhow::Result<Option<Seen>> {
+pub fn seen(dossier: &mut Dossier, people: &People, others: &People) -> anyhow::Result<Option<Seen>> {
     let meeting = &dossier.meeting;
     if meeting.ended || meeting.kept || meeting.unsent || meeting.stub.is_some() {
         return Ok(None);
@@ -61,22 +63,32 @@ pub fn seen(dossier: &mut Dossier, people: &People) -> anyhow::Result<Option<See
     };
     let base = task.dossier.meeting.base()?;
     let whole = Whole {
+        record: record.as_ref(),
         base: base.as_ref(),
         odoo: odoo.as_ref(),
         outlook: outlook.as_ref(),
     };
-    let chosen = task.chosen(owner, copy, whole)?;
+    let passage = |people: &People| -> anyhow::Result<Option<Passage>> {
+        let choices = owner
+            .and_then(|owner| people.account(owner.id))
+            .and_then(|owner| people.choices(owner));
+        let chosen = choices
+            .map(|choices| task.apply(choices, copy, whole))
+            .transpose()?;
+        Ok(chosen.map(|chosen| chosen.passage))
+    };
     Ok(Some(Seen {
         title: shown.master.title.clone(),
         is_secret: odoo.is_none() && outlook.as_ref().is_some_and(choices::is_private),
         start: shown.master.time.starts_at(),
-        passage: chosen.map(|chosen| chosen.passage),
+        passages: [passage(people)?, passage(others)?],
     }))
 }
 
 /// Both sides of a meeting before anything is kept out.
 #[derive(Clone, Copy)]
 pub(super) struct Whole<'a> {
+    pub record: Option<&'a Record>,
     pub base: Option<&'a Base>,
     pub odoo: Option<&'a Document>,
     pub outlook: Option<&'a Document>,
@@ -157,37 +169,52 @@ impl Task<'_> {
         copy: Option<(&Copy, Rights)>,
         whole: Whole<'_>,
     ) -> anyhow::Result<Option<Chosen>> {
-        let Some(choices) = person.and_then(|person| self.people.choices(person)) else {
-            return Ok(None);
-        };
+        let choices = person.and_then(|person| self.people.choices(person));
+        choices
+            .map(|choices| self.apply(choices, copy, whole))
+            .transpose()
+    }
+
+    fn apply(
+        &self,
+        choices: Choices,
+        copy: Option<(&Copy, Rights)>,
+        whole: Whole<'_>,
+    ) -> anyhow::Result<Chosen> {
         let wire: Option<WireEvent> = copy.map(|(copy, _)| copy.wire_event()).transpose()?;
-        let known = Known {
+        // As Odoo had it last, if it is gone: what was kept out by that stays kept out.
+        let last = match whole.odoo {
+            Some(_) => None,
+            None => self.last_in_odoo(whole),
+        };
+        let odoo = whole.odoo.or(last.as_ref());
+        let passage = choices.passage(&Known {
             base: whole.base,
-            odoo: whole.odoo,
+            odoo,
             outlook: whole.outlook,
             is_organizers: copy.is_none_or(|(_, rights)| rights == Rights::Write),
             categories: wire.as_ref().map_or(&[], |event| event.categories.as_slice()),
             answer: copy.map(|(copy, _)| answers::answer_of(copy)),
-            ends_on: ends_on(whole.odoo, whole.outlook),
-        };
-        let passage = choices.passage(&known);
-        Ok(Some(Chosen { choices, passage }))
+            ends_on: ends_on(odoo, whole.outlook),
+        });
+        Ok(Chosen { choices, passage })
+    }
+
+    fn last_in_odoo(&self, whole: Whole<'_>) -> Option<Document> {
+        let record = whole
+            .record
+            .and_then(|record| record.document(&self.people.mailboxes).ok()?);
+        record.or_else(|| whole.base.map(|base| base.odoo.clone()))
     }
 
     /// Returns the copy of another guest whose choices let a meeting come to Odoo that those of the
     /// owner of `copy` keep out.
-    pub(super) fn another_guest_wants(
-        &self,
-        copy: &Copy,
-        odoo: Option<&Document>,
-        base: Option<&Base>,
-    ) -> anyhow::Result<Option<Copy>> {
+    pub(super) fn another_guest_wants(&self, copy: &Copy, whole: Whole<'_>) -> anyhow::Result<Option<Copy>> {
         let comes = |copy: &Copy| -> anyhow::Result<bool> {
             let shown = copy.document()?;
             let whole = Whole {
-                base,
-                odoo,
                 outlook: Some(&shown),
+                ..whole
             };
             let owner = self.people.account(copy.account_id);
             let chosen = self.chosen(owner, Some((copy, Rights::ReadOnly)), whole)?;
@@ -205,6 +232,28 @@ impl Task<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Returns why the choices of the organizer whom Odoo names, and who is not the mailbox's, keep a
+    /// meeting out.
+    pub(super) fn successor_refuses(
+        &self,
+        snapshot: Option<&Snapshot>,
+        copy: Option<(&Copy, Rights)>,
+        whole: Whole<'_>,
+    ) -> anyhow::Result<Option<Kept>> {
+        let Some((copy, Rights::Write)) = copy else {
+            return Ok(None);
+        };
+        let successor = snapshot.and_then(|snapshot| self.people.organizer(snapshot));
+        let successor = successor.filter(|successor| successor.id != copy.account_id);
+        let whole = Whole {
+            base: None,
+            outlook: None,
+            ..whole
+        };
+        let taken = self.chosen(successor, None, whole)?;
+        Ok(taken.and_then(|taken| taken.passage.to_outlook.err()))
     }
 
     /// Leaves both sides of a meeting as they are. If one of them has ended it meanwhile, the other

@@ -197,6 +197,8 @@ impl Task<'_> {
         match self.choose_copy() {
             Some((_, Rights::ReadOnly)) => Some(Mailer::Outlook),
             Some((copy, Rights::Write)) if copy.gone || copy.cancelled => None,
+            // Outlook does not learn of guests who are added in Odoo.
+            Some(_) if self.is_kept_from_outlook => Some(Mailer::Odoo),
             Some(_) if meeting.guests() == Guests::Withheld => Some(Mailer::Odoo),
             Some(_) => Some(Mailer::Outlook),
             None if meeting.guests().stays_in_odoo() || meeting.guests() == Guests::Withheld => {

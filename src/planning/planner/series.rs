@@ -134,7 +134,7 @@ impl Task<'_> {
             }
         };
         let present = record.filter(|record| record.active() && !self.dossier.meeting.odoo_gone);
-        let odoo = match present.map(|record| record.document(&self.people.mailboxes)) {
+        let mut odoo = match present.map(|record| record.document(&self.people.mailboxes)) {
             Some(Ok(document)) => document,
             Some(Err(error)) => {
                 self.set_aside(&why_undocumented(error), Level::Error);
@@ -154,7 +154,15 @@ impl Task<'_> {
         let mut chosen = self.choose_copy().map(|(copy, rights)| (copy.clone(), rights));
         let base = self.dossier.meeting.base()?;
         if let Some((copy, Rights::ReadOnly)) = &chosen
-            && let Some(other) = self.another_guest_wants(copy, odoo.as_ref(), base.as_ref())?
+            && let Some(other) = self.another_guest_wants(
+                copy,
+                Whole {
+                    record,
+                    base: base.as_ref(),
+                    odoo: odoo.as_ref(),
+                    outlook: None,
+                },
+            )?
         {
             chosen = Some((other, Rights::ReadOnly));
         }
@@ -163,10 +171,6 @@ impl Task<'_> {
             odoo: renamed_series(base.odoo, &aliases),
             outlook: renamed_series(base.outlook, &aliases),
         });
-        let mut odoo = match &base {
-            Some(base) => odoo.map(|odoo| odoo.keeping_master_of(&base.odoo)),
-            None => odoo,
-        };
         let unlisted = self.unlisted(base.as_ref().map(|base| &base.outlook.master.attendees))?;
         let mut outlook = match &chosen {
             Some((copy, _)) => {
@@ -186,20 +190,18 @@ impl Task<'_> {
             Some((copy, _)) => self.people.account(copy.account_id),
             None => snapshot.as_ref().and_then(|master| self.people.organizer(master)),
         };
-        // As Odoo had it last, if it is gone: what was kept out by that stays kept out.
-        let last = odoo
-            .clone()
-            .or_else(|| record.and_then(|record| record.document(&self.people.mailboxes).ok()?))
-            .or_else(|| base.as_ref().map(|base| base.odoo.clone()));
         let whole = Whole {
+            record,
             base: base.as_ref(),
-            odoo: last.as_ref(),
+            odoo: odoo.as_ref(),
             outlook: outlook.as_ref(),
         };
         let copy = chosen.as_ref().map(|(copy, rights)| (copy, *rights));
         let choice = self.chosen(owner, copy, whole)?;
+        let successor = self.successor_refuses(snapshot.as_ref(), copy, whole)?;
         let (mut kept_from_odoo, mut kept_from_outlook) = (None, None);
         if let Some(choice) = &choice {
+            self.is_kept_from_outlook = choice.passage.to_outlook.is_err();
             // What only Odoo has is set aside below, if it would be made in Outlook at all.
             if let Some(kept) = choice.passage.why_closed().filter(|_| chosen.is_some()) {
                 let copy = chosen.as_ref().map(|(copy, _)| copy);
@@ -214,6 +216,9 @@ impl Task<'_> {
             choice.hide(base.as_ref(), &mut odoo, &mut outlook);
             kept_from_odoo = choice.passage.to_odoo.clone().err();
             kept_from_outlook = choice.passage.to_outlook.clone().err().map(Reason::NotChosen);
+        }
+        if let (Some(base), Some(whole)) = (&base, &odoo) {
+            odoo = Some(whole.keeping_master_of(&base.odoo));
         }
         let unread = self
             .organizer_unread(rights, outlook.as_ref().map(|outlook| &outlook.master))
@@ -255,21 +260,10 @@ impl Task<'_> {
         }
         let is_series = record.is_some_and(|record| record.series().is_some())
             || outlook.as_ref().is_some_and(|outlook| !outlook.is_single());
-        if let (Some(snapshot), None, Some((copy, Rights::Write))) = (&snapshot, &closed, &chosen)
-            && let Some(successor) = self.people.organizer(snapshot)
-            && successor.id != copy.account_id
-        {
-            let whole = Whole {
-                base: None,
-                odoo: last.as_ref(),
-                outlook: None,
-            };
-            let taken = self.chosen(Some(successor), None, whole)?;
-            if let Some(Err(kept)) = taken.map(|taken| taken.passage.to_outlook) {
-                // It would be cancelled, and made nowhere.
-                self.set_aside(&Reason::NotChosen(kept), Level::Warning);
-                return Ok(());
-            }
+        if let (Some(kept), None) = (successor, &closed) {
+            // It would be cancelled, and made nowhere.
+            self.set_aside(&Reason::NotChosen(kept), Level::Warning);
+            return Ok(());
         }
         if let (Some(document), Some(snapshot), None) = (&odoo, &snapshot, &closed) {
             let mails: Vec<Mail> = mails(&[Step::Delete], outlook.as_ref())

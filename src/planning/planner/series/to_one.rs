@@ -144,10 +144,7 @@ impl Task<'_> {
                     // One response at a time. The one to the whole comes first, as it may be the
                     // response to the others too.
                     let is_busy = self.dossier.writes.iter().any(|w| w.account_id == account.id);
-                    let is_told = self
-                        .people
-                        .choices(account)
-                        .is_none_or(|choices| choices.direction.to_outlook());
+                    let is_told = self.people.direction(account).to_outlook();
                     if is_told
                         && !is_busy
                         && guest.may_answer(slot, in_odoo, account.odoo_user_id, self.people.now)
@@ -165,6 +162,7 @@ impl Task<'_> {
             // If the guest's mailbox is read, it knows the response better than the organizer's
             // mailbox does.
             if (account.is_read() || stands != in_odoo)
+                && self.people.direction(account).to_odoo()
                 && let Some(mut event) = target.occurrence(slot)
                 && let Some(attendee) = event.attendees.get_mut(guest.address)
             {
