@@ -57,8 +57,9 @@ pub struct Turn {
 
 /// Returns the error for a caller whose turn did not come.
 pub fn busy() -> OdooError {
-    OdooError::user(
-        "The Outlook bridge is busy with other calls of this database. Nothing is lost: it is tried again.",
+    OdooError::Busy(
+        "The Outlook bridge is busy with other calls of this database. Nothing is lost: it is tried again."
+            .to_owned(),
     )
 }
 
@@ -117,10 +118,8 @@ mod tests {
         for _ in 0..EXCHANGES_AT_ONCE {
             turns.push(tenants.enter(one, Kind::Exchange).await.unwrap());
         }
-        assert!(
-            tenants.enter(one, Kind::Exchange).await.is_err(),
-            "it is told so, after a while"
-        );
+        let busy = tenants.enter(one, Kind::Exchange).await.unwrap_err();
+        assert_eq!(busy.http_status(), 429, "it is told so, after a while");
         assert!(tenants.enter(one, Kind::Other).await.is_ok());
         assert!(tenants.enter(other, Kind::Exchange).await.is_ok());
         turns.pop();

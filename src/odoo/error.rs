@@ -9,6 +9,9 @@ pub enum OdooError {
     /// Bad input, or something a person must put right.
     #[error("{0}")]
     User(String),
+    /// A turn that did not come: Odoo's `UserError`, to be tried again.
+    #[error("{0}")]
+    Busy(String),
     /// A wrong key, code, or database.
     #[error("{0}")]
     AccessDenied(String),
@@ -38,7 +41,7 @@ impl OdooError {
     /// The name of the Python exception that Odoo would have raised.
     pub fn exception_name(&self) -> &'static str {
         match self {
-            Self::User(_) => "odoo.exceptions.UserError",
+            Self::User(_) | Self::Busy(_) => "odoo.exceptions.UserError",
             Self::AccessDenied(_) => "odoo.exceptions.AccessDenied",
             Self::Access(_) => "odoo.exceptions.AccessError",
             Self::SessionExpired => "odoo.http.SessionExpiredException",
@@ -52,6 +55,7 @@ impl OdooError {
     pub fn http_status(&self) -> u16 {
         match self {
             Self::User(_) => 422,
+            Self::Busy(_) => 429,
             Self::AccessDenied(_) => 401,
             Self::Access(_) | Self::SessionExpired => 403,
             Self::Missing(_) | Self::NotFound(_) => 404,
