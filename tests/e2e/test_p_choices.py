@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from tools import walk
-from tools.stack import ADMIN, Stack
+from tools.stack import ADMIN, Stack, eventually
 
 from .axe import Look
-from .site import ANN, Site
+from .site import ANN, BEN, CARLA, PATIENCE, Site
 from .test_p_lists import open_page, row
 
 Open = Callable[[Stack, str], walk.Person]
@@ -76,3 +76,71 @@ def test_an_administrator_leaves_something_out_for_everybody(site: Site, at_brow
     admin.page.get_by_role("button", name="What Is Synced…").click()
     walk.expect(admin.page.get_by_role("dialog")).to_contain_text("Leave out Outlook categories: Family")
     look(admin, "bound")
+
+
+def open_preferences(person: walk.Person) -> None:
+    """Opens the person's own preferences, at the calendar's."""
+    person.open_calendar()
+    person.page.locator(".o_user_menu button").click()
+    person.page.locator("[data-menu=preferences]").click()
+    person.page.locator(".o_form_view .nav-link", has_text="Calendar").click()
+    person.settles()
+
+
+def test_who_is_connected_chooses_in_the_preferences_and_nobody_else(site: Site, at_browser: Open):
+    if CARLA not in site.stack.users:
+        site.stack.add_user("Carla Cole", CARLA, "carla")
+    ben = at_browser(site.stack, "ben")
+    ben.log_in(BEN, "ben")
+    open_preferences(ben)
+    ben.page.get_by_role("button", name="What Is Synced…").click()
+    dialog = ben.page.get_by_role("dialog").last
+    walk.expect(dialog).to_contain_text("What is left out is deleted nowhere")
+    dialog.get_by_label("Only from Outlook to Odoo").check()
+    dialog.get_by_role("button", name="See what changes").click()
+    walk.expect(dialog.get_by_role("button", name="Apply")).to_be_visible()
+    ben.shot("in-preferences")
+    dialog.get_by_role("button", name="Cancel").click()
+
+    carla = at_browser(site.stack, "carla")
+    carla.log_in(CARLA, "carla")
+    open_preferences(carla)
+    walk.expect(carla.page.get_by_role("button", name="What Is Synced…")).to_have_count(0)
+    carla.shot("unconnected")
+
+
+def test_a_guest_moves_what_stands_for_a_private_event(site: Site, at_browser: Open):
+    """The neighbouring gestures: what stands for it is renamed and moved in Odoo, and deleted."""
+    client = site.client(BEN)
+    ben = at_browser(site.stack, "ben")
+    ben.log_in(BEN, "ben")
+    open_page(ben, "Accounts")
+    row(ben, "Ben Baker").locator("td").nth(2).click()
+    ben.page.get_by_role("button", name="What Is Synced…").click()
+    dialog = ben.page.get_by_role("dialog")
+    dialog.get_by_label("Only their time, as “Busy”").check()
+    dialog.get_by_role("button", name="See what changes").click()
+    dialog.get_by_role("button", name="Apply").click()
+    walk.expect(dialog).to_have_count(0)
+    secret = walk.unique("Clinic")
+    site.new_outlook_event(
+        BEN, secret, day=11, sensitivity="private", body={"contentType": "html", "content": "<p>Blood</p>"}
+    )
+
+    def stand_in() -> int | None:
+        found = client.execute(
+            "calendar.event", "search", [["name", "=", "Busy"], ["user_id", "=", site.stack.users[BEN]]]
+        )
+        return found[0] if found else None
+
+    event = eventually(stand_in, PATIENCE, message="its time is in Odoo")
+    ben.open_event(event)
+    walk.expect(ben.page.locator(".o_form_view")).not_to_contain_text("Blood")
+    ben.rename_event(event, "Something else")
+    site.agrees_to_owe_nothing()
+    assert site.outlook_event(BEN, secret)["body"]["content"].count("Blood") == 1
+    client.unlink("calendar.event", event)
+    site.agrees_to_owe_nothing()
+    assert site.outlook_event(BEN, secret), "the event itself stays"
+    no_secret = site.stack.odoo.query("SELECT id FROM calendar_event WHERE name = %s", secret)
+    assert no_secret == []

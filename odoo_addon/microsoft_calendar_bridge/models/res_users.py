@@ -62,7 +62,8 @@ class ResUsers(models.Model):
 
     @property
     def SELF_READABLE_FIELDS(self):
-        return [*super().SELF_READABLE_FIELDS, "outlook_bridge_paired", "outlook_bridge_online_meeting"]
+        own = ("outlook_bridge_paired", "outlook_bridge_online_meeting", "outlook_bridge_status")
+        return [*super().SELF_READABLE_FIELDS, *own]
 
     @property
     def SELF_WRITEABLE_FIELDS(self):

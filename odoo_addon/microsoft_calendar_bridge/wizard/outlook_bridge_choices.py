@@ -55,7 +55,7 @@ class OutlookBridgeChoices(models.TransientModel):
     is_previewed = fields.Boolean(compute="_compute_is_previewed")
     nothing_crosses = fields.Boolean(compute="_compute_preview")
     summary = fields.Text(compute="_compute_preview")
-    stays = fields.Text("No longer synced", compute="_compute_preview")
+    stays = fields.Text("No longer synced, or one way only", compute="_compute_preview")
     masked = fields.Text("Only their time from now on", compute="_compute_preview")
     crosses = fields.Text("Synced from now on", compute="_compute_preview")
 
