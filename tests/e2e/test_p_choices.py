@@ -110,7 +110,7 @@ def test_who_is_connected_chooses_in_the_preferences_and_nobody_else(site: Site,
 
 
 def test_a_guest_moves_what_stands_for_a_private_event(site: Site, at_browser: Open):
-    """The neighbouring gestures: what stands for it is renamed and moved in Odoo, and deleted."""
+    """The neighboring gestures: what stands for it is renamed and moved in Odoo, and deleted."""
     client = site.client(BEN)
     ben = at_browser(site.stack, "ben")
     ben.log_in(BEN, "ben")
