@@ -1,7 +1,9 @@
 //! What Odoo shows of the journal, and the present state of one event.
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::calendar::choices::Kept;
 use crate::engine::now;
@@ -81,6 +83,70 @@ pub async fn read(
         standing: false,
     }));
     Ok(lines)
+}
+
+/// The value of a conflict that was not kept, as it can be saved in Odoo.
+#[derive(Debug, Serialize)]
+pub struct OtherValue {
+    /// The event in Odoo; of a series, the occurrence that it is about.
+    res_id: Option<i32>,
+    /// The key of the event's series.
+    key: Option<String>,
+    /// `self_only` or `all_events`, as Odoo asks when an event of a series is saved.
+    recurrence_update: Option<&'static str>,
+    /// Fields of Odoo's event, `reminder_minutes`, or the times of a series' first event with `rule`
+    /// and `tz`.
+    values: Value,
+}
+
+/// Returns the value that a line says was not kept; `None` if there is none, or no longer an
+/// occurrence that it is about.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn other_value(
+    conn: &mut Connection,
+    database_id: Uuid,
+    line_id: i64,
+) -> anyhow::Result<Option<OtherValue>> {
+    let Some(found) = journal::not_kept(conn, database_id, line_id).await? else {
+        return Ok(None);
+    };
+    let (res_id, update) = match (&found.series_key, found.slot) {
+        (Some(key), Some(slot)) => match occurrence_in_odoo(conn, database_id, key, slot).await? {
+            Some(res_id) => (Some(res_id), Some("self_only")),
+            None => return Ok(None),
+        },
+        (Some(_), None) => (found.odoo_id, Some("all_events")),
+        (None, _) => (found.odoo_id, None),
+    };
+    Ok(Some(OtherValue {
+        res_id,
+        key: found.series_key,
+        recurrence_update: update,
+        values: found.values,
+    }))
+}
+
+/// Returns the record that is the occurrence of a date, as Odoo last said.
+async fn occurrence_in_odoo(
+    conn: &mut Connection,
+    database_id: Uuid,
+    key: &str,
+    slot: NaiveDate,
+) -> anyhow::Result<Option<i32>> {
+    let identities = Identities {
+        keys: [key].into_iter().collect(),
+        ..Identities::default()
+    };
+    let known = UnitOfWork::look_at(conn, database_id, &identities).await?;
+    let meeting = known.iter().map(|one| &one.meeting);
+    let meeting = meeting.filter(|meeting| meeting.series_key.as_deref() == Some(key));
+    // Data of another version of the service is ignored.
+    let records = meeting.filter_map(|meeting| meeting.record().ok().flatten());
+    Ok(records
+        .into_iter()
+        .find_map(|record| record.series()?.record_of(slot)))
 }
 
 async fn standing(

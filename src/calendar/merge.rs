@@ -84,8 +84,8 @@ pub struct Conflict {
     pub kept: Side,
     pub odoo: Arg,
     pub outlook: Arg,
-    /// The side that lost; absent if its value is more than this group of an event.
-    pub fallen: Option<Box<Event>>,
+    /// The side that lost: an event, also of one occurrence, or the series whose schedule lost.
+    pub fallen: Box<Document>,
 }
 
 /// What each side must take from the other.
@@ -187,7 +187,7 @@ pub fn merge(
                     kept,
                     odoo: words::value(group, odoo),
                     outlook: words::value(group, outlook),
-                    fallen: Some(Box::new(match kept {
+                    fallen: Box::new(Document::single(match kept {
                         Side::Odoo => outlook.clone(),
                         Side::Outlook => odoo.clone(),
                     })),
@@ -249,7 +249,6 @@ impl Told {
 /// If there was no base yet, the remaining differences must still count as changed: groups in
 /// `left`, which are still to be written to the same side, at their source, and all others on the
 /// side that was written.
-/// where it is told from, the rest on the side that was written.
 pub fn advance(
     base: Option<Base<Event>>,
     groups: &BTreeSet<Group>,

@@ -88,6 +88,15 @@ impl SeriesSnapshot {
             .is_some_and(|line| line.is_answered_in_odoo())
     }
 
+    /// Returns the active record that is the occurrence of a date, if there is one.
+    pub fn record_of(&self, slot: NaiveDate) -> Option<i32> {
+        let tz = timezone::iana(&self.tz)?;
+        let mut records = self.records.iter();
+        records
+            .find(|(own, _)| own.date(tz) == Some(slot))
+            .map(|(_, id)| *id)
+    }
+
     fn line_of(&self, slot: NaiveDate, tz: Tz, user_id: i32) -> Option<AttendeeLine> {
         let own = self.slots.iter().find(|own| own.slot.date(tz) == Some(slot));
         let lines = own
@@ -342,6 +351,19 @@ fn said(series: &Document, week_start: Weekday) -> Result<RuleFields, NoFaithful
         week_start,
     )?;
     Ok(rule)
+}
+
+/// Returns the times of a series' first event, with `rule` and `tz` as in a [`SeriesShape`]: what a
+/// person enters in Odoo's form to repeat an event so.
+///
+/// # Errors
+/// [`NoFaithfulForm`], if Odoo cannot repeat it so.
+pub fn schedule_values(series: &Document, mailboxes: &Mailboxes) -> Result<Values, NoFaithfulForm> {
+    let rule = said(series, counted_from(series.rule(), Weekday::Mon))?;
+    let mut fields = values(&BTreeSet::from([Group::Time]), &series.master, None, mailboxes);
+    fields.insert("rule".to_owned(), json!(rule));
+    fields.insert("tz".to_owned(), json!(series.tz().name()));
+    Ok(fields)
 }
 
 /// Returns the day on which Odoo's weeks are to begin; the add-on stores one for each series. If it

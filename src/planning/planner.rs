@@ -31,6 +31,7 @@ pub use answers::agree as agree_on_answers;
 
 use crate::calendar::body;
 use crate::calendar::document::Document;
+use crate::calendar::document::merge::DocumentConflict;
 use crate::calendar::event::{Aliases, Answer, Event};
 use crate::calendar::field::{Group, Side};
 use crate::calendar::invitations::{all_guests, everybody};
@@ -39,6 +40,7 @@ use crate::calendar::plan::{Mail, Rights};
 use crate::calendar::words;
 use crate::odoo::mailboxes::Mailboxes;
 use crate::odoo::record::Record;
+use crate::odoo::series::schedule_values;
 use crate::odoo::snapshot;
 use crate::outlook::wire;
 use crate::planning::people::People;
@@ -390,40 +392,36 @@ fn shown(value: &Arg) -> (Arg, String) {
     (value, text)
 }
 
-/// Returns the lines about the conflicts that a write decides. `kept` is the side whose value it
-/// writes to the other.
+/// Returns the lines about those conflicts that a write decides.
 fn decisions(
-    conflicts: &[Conflict],
-    kept: Side,
-    groups: &BTreeSet<Group>,
+    conflicts: &[DocumentConflict],
+    decides: impl Fn(&DocumentConflict) -> bool,
     mailboxes: &Mailboxes,
 ) -> Vec<Decision> {
-    conflicts
-        .iter()
-        .filter(|conflict| conflict.kept == kept && groups.contains(&conflict.group))
-        .map(|conflict| {
+    let decided = conflicts.iter().filter(|one| decides(one));
+    decided
+        .map(|DocumentConflict { slot, conflict }| {
             let (said_odoo, odoo) = shown(&conflict.odoo);
             let (said_outlook, outlook) = shown(&conflict.outlook);
             let (odoo_words, outlook_words) = (said_odoo.to_json(), said_outlook.to_json());
-            let what = words::group(conflict.group);
+            let group = words::group(conflict.group);
+            let what = match *slot {
+                Some(slot) => say::about_occurrence(group, slot),
+                None => group,
+            };
             let said = match conflict.kept {
                 Side::Odoo => say::kept_odoos(what, said_odoo, said_outlook),
                 Side::Outlook => say::kept_outlooks(what, said_outlook, said_odoo),
             };
-            let is_saved = !matches!(conflict.group, Group::Reminder | Group::Online | Group::Attendees);
-            let values = |fallen: &Event| {
-                let values = snapshot::values(&BTreeSet::from([conflict.group]), fallen, None, mailboxes);
-                Value::Object(values)
-            };
             let conflict = journal::Conflict {
                 field: Some(conflict.group.name().to_owned()),
+                slot: *slot,
                 kept: Some(conflict.kept.name().to_owned()),
                 odoo: Some(odoo),
                 outlook: Some(outlook),
                 odoo_words,
                 outlook_words,
-                // What a person can save in a form.
-                other: conflict.fallen.as_deref().filter(|_| is_saved).map(values),
+                other: enterable(conflict, mailboxes).map(Value::Object),
             };
             Decision::Said {
                 said: said.into(),
@@ -431,6 +429,25 @@ fn decisions(
             }
         })
         .collect()
+}
+
+/// Returns the value that was not kept, as a person can enter it in Odoo's form; `None` if nobody
+/// can.
+fn enterable(conflict: &Conflict, mailboxes: &Mailboxes) -> Option<snapshot::Values> {
+    match conflict.group {
+        // Neither a meeting of Teams nor what a guest has answered is entered there.
+        Group::Online | Group::Attendees => None,
+        Group::Time if !conflict.fallen.is_single() => schedule_values(&conflict.fallen, mailboxes).ok(),
+        group => {
+            let groups = BTreeSet::from([group]);
+            Some(snapshot::values(
+                &groups,
+                &conflict.fallen.master,
+                None,
+                mailboxes,
+            ))
+        }
+    }
 }
 
 pub(crate) fn all_groups() -> BTreeSet<Group> {

@@ -72,6 +72,8 @@ pub const JOURNAL: Model = Model {
         field("key", Kind::Text),
         // What both sides had changed, whose value was kept (`odoo`, `outlook`), and both values.
         field("conflict_field", Kind::Text),
+        // The date of the occurrence that it is about.
+        field("conflict_slot", Kind::Text),
         field("conflict_kept", Kind::Text),
         field("conflict_odoo", Kind::Text),
         field("conflict_odoo_words", Kind::Sentence),
@@ -81,7 +83,7 @@ pub const JOURNAL: Model = Model {
         field("can_take_other", Kind::Boolean),
     ],
     source: "SELECT id, at AS time, level, title, message, words AS message_words, side, mails, odoo_user_id AS user_id,
-            organizer_id, odoo_id AS res_id, series_key AS key, conflict_field, conflict_kept,
+            organizer_id, odoo_id AS res_id, series_key AS key, conflict_field, conflict_slot::text AS conflict_slot, conflict_kept,
             conflict_odoo, conflict_odoo_words, conflict_outlook, conflict_outlook_words, conflict_other IS NOT NULL AS can_take_other
        FROM journal WHERE database_id = $1",
     order: "id desc",

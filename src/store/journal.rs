@@ -1,6 +1,6 @@
 //! The journal: what was done, in words for a person.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,10 @@ pub enum Decision {
 pub struct Conflict {
     #[diesel(column_name = conflict_field)]
     pub field: Option<String>,
+    /// The date of the occurrence that it is about, in the zone of its series.
+    #[serde(default)]
+    #[diesel(column_name = conflict_slot)]
+    pub slot: Option<NaiveDate>,
     #[diesel(column_name = conflict_kept)]
     pub kept: Option<String>,
     #[diesel(column_name = conflict_odoo)]
@@ -300,27 +304,29 @@ pub struct Filter {
 }
 
 /// The value of a conflict that was not kept.
-#[derive(Debug, Queryable, Serialize)]
-pub struct OtherValue {
-    pub res_id: Option<i32>,
-    /// The key of the event's series.
-    pub key: Option<String>,
+#[derive(Debug, Queryable)]
+pub struct NotKept {
+    pub odoo_id: Option<i32>,
+    pub series_key: Option<String>,
+    /// The date of the occurrence that it is about.
+    pub slot: Option<NaiveDate>,
     /// Fields of Odoo's event.
     pub values: Value,
 }
 
 /// Returns the value that a line says was not kept, if there is one.
-pub async fn other_value(
+pub async fn not_kept(
     conn: &mut Connection,
     database_id: Uuid,
     line_id: i64,
-) -> QueryResult<Option<OtherValue>> {
+) -> QueryResult<Option<NotKept>> {
     dsl::journal
         .filter(dsl::database_id.eq(database_id).and(dsl::id.eq(line_id)))
         .filter(dsl::conflict_other.is_not_null())
         .select((
             dsl::odoo_id,
             dsl::series_key,
+            dsl::conflict_slot,
             dsl::conflict_other.assume_not_null(),
         ))
         .first(conn)

@@ -409,6 +409,7 @@ diesel::table! {
         conflict_odoo -> Nullable<Text>,
         conflict_outlook -> Nullable<Text>,
         conflict_other -> Nullable<Jsonb>,
+        conflict_slot -> Nullable<Date>,
         words -> Nullable<Jsonb>,
         conflict_odoo_words -> Nullable<Jsonb>,
         conflict_outlook_words -> Nullable<Jsonb>,

@@ -33,7 +33,7 @@ use crate::odoo::exchange::State;
 use crate::odoo::rpc::Call;
 use crate::store::api_keys;
 use crate::store::databases::{self, Database};
-use crate::store::journal::{self as stored_journal, Level, note};
+use crate::store::journal::{Level, note};
 use crate::store::leases::{self, Urgency};
 use crate::store::put_aside;
 use crate::store::seal::{digest, random_secret};
@@ -381,8 +381,7 @@ impl Methods {
             "outlook.bridge.journal.other_value",
             |engine, caller, request: OtherValueRequest| {
                 let mut conn = engine.store.get().await?;
-                let found =
-                    stored_journal::other_value(&mut conn, caller.database.id, request.line_id).await?;
+                let found = journal::other_value(&mut conn, caller.database.id, request.line_id).await?;
                 found.ok_or_else(|| {
                     OdooError::Missing("The value that was not kept is not known any more.".to_owned())
                 })?

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::odoo::Odoo;
+use super::series::occurrence;
 use super::stack::{ANN, Service};
 use super::world::{OUTSIDE, World, odoo_time, world};
 
@@ -473,5 +474,126 @@ async fn a_conflict_shows_both_values_and_the_other_one_can_be_had() {
             none.expect_err("no conflict")["data"]["name"],
             "odoo.exceptions.MissingError"
         );
+    }
+}
+
+/// Lets both sides change the same, and returns what is said of the value that was not kept.
+async fn not_kept(w: &mut World, policy: &str) -> (Value, Value) {
+    w.quiet().await;
+    let conflicts = json!([["conflict_field", "!=", false]]);
+    let found = rows(w, JOURNAL, conflicts, &[]).await;
+    assert_eq!(
+        found.as_array().map(Vec::len),
+        Some(1),
+        "it is said once: {found}"
+    );
+    let line = found[0].clone();
+    assert_eq!(
+        (&line["conflict_kept"], &line["can_take_other"]),
+        (&json!(policy), &json!(true))
+    );
+    let asked = json!({"line_id": line["id"]});
+    let told = ask(&w.odoo, &w.service, JOURNAL, "other_value", asked).await;
+    (line, told)
+}
+
+async fn in_conflict(policy: &str) -> World {
+    let w = world().await;
+    let chosen = json!({"policy": policy});
+    ask(&w.odoo, &w.service, "res.config.settings", "set_values", chosen).await;
+    w
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reminder_that_was_not_kept_can_be_had() {
+    for (policy, other) in [("odoo", 45), ("outlook", 5)] {
+        let mut w = in_conflict(policy).await;
+        let event = w.outlook_creates(ANN, "Both", &[]).await;
+        w.quiet().await;
+        let id = w.odoo.by_name("Both").expect("in Odoo")["id"].as_i64();
+        let id = id.expect("an id");
+        w.odoo.write(id, json!({"reminder_minutes": [5]}));
+        let later = json!({"reminderMinutesBeforeStart": 45, "isReminderOn": true});
+        w.outlook_edits(ANN, &event, later).await;
+        let (line, told) = not_kept(&mut w, policy).await;
+        assert_eq!(line["conflict_field"], "reminder");
+        assert_eq!(told["recurrence_update"], Value::Null);
+        assert_eq!(told["values"], json!({"reminder_minutes": [other]}));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_of_one_occurrence_that_was_not_kept_can_be_had() {
+    for (policy, other) in [("odoo", "Outlook’s"), ("outlook", "Odoo’s")] {
+        let mut w = in_conflict(policy).await;
+        let id = w.odoo.create_weekly(7, "Weekly", "2027-03-01 09:00:00", 4, &[]);
+        w.quiet().await;
+        // The same group of another occurrence is changed on one side alone, and is no conflict.
+        w.odoo.set_one(id, 2, &json!({"name": "Alone"}));
+        w.odoo.set_one(id, 1, &json!({"name": "Odoo’s"}));
+        let second = occurrence(&w, ANN, "2027-03-08").await.expect("an occurrence");
+        w.outlook_edits(ANN, &second, json!({"subject": "Outlook’s"}))
+            .await;
+        let (line, told) = not_kept(&mut w, policy).await;
+        assert_eq!(
+            (&line["conflict_field"], &line["conflict_slot"]),
+            (&json!("title"), &json!("2027-03-08"))
+        );
+        let said = line["message"].as_str().expect("a sentence");
+        assert!(
+            said.starts_with("title (occurrence of 2027-03-08) changed on both sides"),
+            "{said}"
+        );
+        assert_eq!(told["recurrence_update"], "self_only");
+        let record = &w.odoo.records[&id];
+        let second = &w.odoo.slot(id, 1);
+        let ids = record["records"].as_array().expect("records");
+        let of_slot = ids.iter().find(|one| one[0] == *second).expect("a record");
+        assert_eq!(told["res_id"], of_slot[1]);
+        assert_eq!(told["values"], json!({"name": other}));
+        w.odoo.set_one(id, 1, &told["values"]);
+        w.quiet().await;
+        let shown = occurrence(&w, ANN, "2027-03-08").await.expect("an occurrence");
+        assert_eq!(shown["subject"], other);
+        // Once the occurrence is gone, nothing can be saved.
+        w.odoo.set_there(id, 1, false);
+        w.quiet().await;
+        let asked = json!({"line_id": line["id"]});
+        let none = w.odoo.call(&w.service, 2, JOURNAL, "other_value", asked).await;
+        assert_eq!(
+            none.expect_err("it is gone")["data"]["name"],
+            "odoo.exceptions.MissingError"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repetition_that_was_not_kept_can_be_had() {
+    for (policy, count) in [("odoo", 3), ("outlook", 6)] {
+        let mut w = in_conflict(policy).await;
+        let id = w.odoo.create_weekly(7, "Weekly", "2027-03-01 09:00:00", 4, &[]);
+        w.quiet().await;
+        w.odoo.end_series(id, &json!({"count": 6}));
+        let series = w.stack.event(ANN, "Weekly").await.expect("a series");
+        let mut shorter = series["recurrence"].clone();
+        shorter["range"] = json!({"type": "numbered", "startDate": "2027-03-01", "numberOfOccurrences": 3});
+        w.outlook_edits(ANN, &series, json!({"recurrence": shorter}))
+            .await;
+        let (line, told) = not_kept(&mut w, policy).await;
+        assert_eq!(
+            (&line["conflict_field"], &line["conflict_slot"]),
+            (&json!("time"), &json!(false))
+        );
+        assert_eq!(told["recurrence_update"], "all_events");
+        let values = &told["values"];
+        assert_eq!(
+            (
+                &values["rule"]["end_type"],
+                &values["rule"]["count"],
+                &values["tz"]
+            ),
+            (&json!("count"), &json!(count), &json!("Europe/Brussels"))
+        );
+        assert_eq!(values["start"], "2027-03-01 09:00:00");
     }
 }

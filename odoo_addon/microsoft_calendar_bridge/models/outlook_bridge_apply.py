@@ -40,6 +40,8 @@ MAILERS = ("outlook", "odoo")
 PLAIN = ("name", "description", "location", "videocall_location", "privacy", "show_as", "active")
 TIMES = ("allday", "start", "stop", "start_date", "stop_date")
 ALLOWLIST = frozenset((*PLAIN, *TIMES, "online_meeting", "reminder_minutes", "organizer", "attendees"))
+# What a person can enter in an event's form.
+ENTERED = frozenset((*PLAIN, *TIMES)) - {"active"}
 STATES = ("needsAction", "accepted", "declined", "tentative")
 
 FOUND = "microsoft_calendar_bridge.found"
@@ -372,6 +374,16 @@ class OutlookBridgeApply(models.AbstractModel):
         vals = {name: values[name] if values[name] is not None else False for name in PLAIN if name in values}
         if "online_meeting" in values:
             vals["outlook_bridge_online_meeting"] = bool(values["online_meeting"])
+        return vals
+
+    def _entered(self, event, values):
+        """Returns what a person would save to give the event these values, and no others."""
+        own = {name: value for name, value in values.items() if name in ENTERED}
+        vals = {**self._plain(own), **self._times(own, self.env["outlook.bridge.snapshot"]._times_of(event))}
+        if "reminder_minutes" in values:
+            vals["alarm_ids"] = self._alarm_commands(event, values["reminder_minutes"])
+        if "rule" in values:
+            vals.update(self.env["outlook.bridge.series.apply"]._rule(values))
         return vals
 
     def _times(self, values, present):

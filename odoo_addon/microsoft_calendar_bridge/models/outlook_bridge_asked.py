@@ -10,6 +10,8 @@ from odoo.tools import SQL, get_lang, split_every
 from .outlook_bridge_sentence import render
 
 PATTERNS = ("like", "ilike", "=like", "=ilike")
+# Sentences, and a date that the service has as a text.
+NOT_COMPARED = ("reason", "conflict_slot")
 # How many rows are asked for at once, if somebody wants all: the service answers with 20,000 at most.
 PAGE = 10_000
 # How many pages are asked for at most. Then the service says in words that these are too many.
@@ -161,11 +163,11 @@ class OutlookBridgeAsked(models.AbstractModel):
 
     @api.model
     def fields_get(self, allfields=None, attributes=None):
-        """Reasons are sentences, which cannot be compared."""
+        """Says what the service cannot compare."""
         found = super().fields_get(allfields, attributes)
-        if "reason" in found:
-            told = {"searchable": False, "sortable": False, "groupable": False}
-            found["reason"].update({name: value for name, value in told.items() if name in found["reason"]})
+        told = {"searchable": False, "sortable": False, "groupable": False}
+        for field in (found[name] for name in NOT_COMPARED if name in found):
+            field.update({name: value for name, value in told.items() if name in field})
         return found
 
     @api.model

@@ -6,10 +6,6 @@ from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
 from .actions import RELOAD, notification
-from .outlook_bridge_apply import PLAIN, TIMES
-
-# The fields of an event that taking the other value of a conflict may save.
-SAVED = frozenset((*PLAIN, *TIMES)) - {"active"}
 
 
 class OutlookBridgeJournal(models.Model):
@@ -44,6 +40,7 @@ class OutlookBridgeJournal(models.Model):
         "Changed on Both Sides",
         readonly=True,
     )
+    conflict_slot = fields.Date("Occurrence of", readonly=True)
     conflict_kept = fields.Selection([("odoo", "Odoo's"), ("outlook", "Outlook's")], "Kept", readonly=True)
     conflict_odoo = fields.Text("In Odoo", readonly=True)
     conflict_outlook = fields.Text("In Outlook", readonly=True)
@@ -54,13 +51,15 @@ class OutlookBridgeJournal(models.Model):
         self.ensure_one()
         self.check_access("read")
         told = self.env["outlook.bridge.client"]._call("outlook.bridge.journal", "other_value", line_id=self.id)
-        event = self._events().get(self.id)
+        event = self._events().get(self.id, self.env["calendar.event"])
+        if (update := told["recurrence_update"]) == "self_only":
+            event = event.recurrence_id.calendar_event_ids.filtered(lambda one: one.id == told["res_id"])
+        elif update:
+            event = event.recurrence_id.base_event_id
         if not event:
             raise UserError(self.env._("This event is no longer there."))
-        values = {name: value for name, value in told["values"].items() if name in SAVED}
-        if event.recurrency:
-            values["recurrence_update"] = "all_events"
-        event.write({name: False if value is None else value for name, value in values.items()})
+        values = self.env["outlook.bridge.apply"]._entered(event, told["values"])
+        event.write({**values, "recurrence_update": update} if update else values)
         words = self.env._("The other value is saved in Odoo, and follows in Outlook.")
         return notification(words, then=RELOAD)
 

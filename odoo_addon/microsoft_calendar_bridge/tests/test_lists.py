@@ -57,6 +57,7 @@ class ListsCase(BridgeCase):
             "side": "outlook",
             "mails": 0,
             **dict.fromkeys(("conflict_field", "conflict_kept", "conflict_odoo", "conflict_outlook"), False),
+            "conflict_slot": False,
             "can_take_other": False,
             "message": "created in Outlook · no mail",
             **values,
@@ -489,10 +490,14 @@ class TestActions(ListsCase):
         line = self.line(9, res_id=event.id, key=key, conflict_kept="odoo", can_take_other=True, **two)
         self.service.rows[JOURNAL] = [line]
 
+    def not_kept(self, values, **told):
+        common = {"res_id": None, "key": None, "recurrence_update": None}
+        self.service.other_value = {**common, "values": values, **told}
+
     def test_take_the_other_value_of_a_conflict(self):
         self.conflict(self.meeting)
         values = {"name": "Theirs", "location": None, "active": False, "user_id": self.bob.id}
-        self.service.other_value = {"res_id": self.meeting.id, "key": None, "values": values}
+        self.not_kept(values, res_id=self.meeting.id)
         [line] = self.found(JOURNAL, self.ann, [("conflict_field", "!=", False)])
         self.assertEqual((line.conflict_odoo, line.conflict_outlook, line.conflict_kept), ("Ours", "Theirs", "odoo"))
         line.action_take_other()
@@ -505,16 +510,74 @@ class TestActions(ListsCase):
         event = self.event(name="Ours", **rule)
         event.recurrence_id._outlook_bridge_ensure()
         self.conflict(event, key=event.recurrence_id.outlook_bridge_key)
-        self.service.other_value = {"res_id": None, "key": "k", "values": {"name": "Theirs"}}
+        self.not_kept({"name": "Theirs"}, key="k", recurrence_update="all_events")
         self.found(JOURNAL, self.ann).action_take_other()
         self.assertEqual(event.recurrence_id.calendar_event_ids.mapped("name"), ["Theirs", "Theirs"])
+
+    def test_take_the_other_time(self):
+        self.conflict(self.meeting)
+        self.not_kept({"allday": False, "start": "2027-03-01 09:00:00", "stop": "2027-03-01 09:45:00"})
+        self.found(JOURNAL, self.ann).action_take_other()
+        self.assertEqual(self.meeting.duration, 0.75)
+        self.assertEqual(self.meeting.start, fields.Datetime.to_datetime("2027-03-01 09:00:00"))
+        self.not_kept({"allday": True, "start_date": "2027-03-02", "stop_date": "2027-03-03"})
+        self.found(JOURNAL, self.ann).action_take_other()
+        self.assertTrue(self.meeting.allday)
+        self.assertEqual(str(self.meeting.start_date), "2027-03-02")
+        self.assertEqual(str(self.meeting.stop_date), "2027-03-03")
+
+    def test_take_the_other_reminder(self):
+        alarm = {"name": "1 Hours", "alarm_type": "notification", "interval": "hours", "duration": 1}
+        self.meeting.alarm_ids = self.env["calendar.alarm"].create(alarm)
+        self.conflict(self.meeting)
+        for minutes in ([10], []):
+            self.not_kept({"reminder_minutes": minutes})
+            self.found(JOURNAL, self.ann).action_take_other()
+            self.assertEqual(self.meeting.alarm_ids.mapped("duration_minutes"), minutes)
+
+    def weekly(self):
+        start = {"start": "2027-03-01 09:00:00", "stop": "2027-03-01 10:00:00"}
+        rule = {"recurrency": True, "rrule_type": "weekly", "mon": True, "end_type": "count", "count": 3}
+        event = self.event(name="Ours", **start, **rule)
+        event.recurrence_id._outlook_bridge_ensure()
+        self.conflict(event, key=event.recurrence_id.outlook_bridge_key)
+        return event.recurrence_id
+
+    def test_take_the_other_value_for_one_occurrence(self):
+        series = self.weekly()
+        second = series.calendar_event_ids.sorted("start")[1]
+        moved = {"name": "Theirs", "allday": False, "start": "2027-03-09 07:00:00", "stop": "2027-03-09 08:00:00"}
+        self.not_kept(moved, res_id=second.id, key="k", recurrence_update="self_only")
+        self.found(JOURNAL, self.ann).action_take_other()
+        events = series.calendar_event_ids.sorted("start")
+        self.assertEqual(events.mapped("name"), ["Ours", "Theirs", "Ours"])
+        self.assertEqual(str(second.start), "2027-03-09 07:00:00")
+        # an event of another series is not touched, whatever the service says
+        self.not_kept({"name": "Theirs"}, res_id=self.meeting.id, key="k", recurrence_update="self_only")
+        with self.assertRaisesRegex(UserError, "no longer there"):
+            self.found(JOURNAL, self.ann).action_take_other()
+
+    def test_take_the_other_repetition(self):
+        series = self.weekly()
+        key = series.outlook_bridge_key
+        rule = {"rrule_type": "weekly", "interval": 1, "end_type": "count", "count": 2, "until": None}
+        days = {**dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), False), "wed": True}
+        month = {"month_by": None, "day": None, "weekday": None, "byday": None}
+        times = {"allday": False, "start": "2027-03-03 07:00:00", "stop": "2027-03-03 07:30:00"}
+        values = {**times, "rule": {**rule, **days, **month}, "tz": "Europe/Brussels"}
+        self.not_kept(values, key=key, recurrence_update="all_events")
+        self.found(JOURNAL, self.ann).action_take_other()
+        series = self.env["calendar.recurrence"].search([("outlook_bridge_key", "=", key)])
+        starts = series.calendar_event_ids.sorted("start").mapped("start")
+        self.assertEqual([str(start) for start in starts], ["2027-03-03 07:00:00", "2027-03-10 07:00:00"])
+        self.assertEqual((series.count, series.wed, series.mon, series.event_tz), (2, True, False, "Europe/Brussels"))
 
     def test_take_the_other_value_only_of_ones_own(self):
         self.conflict(self.meeting)
         with self.assertRaises(AccessError):
             self.env[JOURNAL].with_user(self.bob).browse(9).action_take_other()
         self.meeting.unlink()
-        self.service.other_value = {"res_id": 1, "key": None, "values": {"name": "Theirs"}}
+        self.not_kept({"name": "Theirs"}, res_id=1)
         with self.assertRaisesRegex(UserError, "no longer there"):
             self.found(JOURNAL, self.ann).action_take_other()
 

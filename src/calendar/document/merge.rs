@@ -503,7 +503,10 @@ fn merge_schedules(base: Option<&Base>, times: &EditTimes, policy: Policy, merge
                     kept,
                     odoo: words(&odoo),
                     outlook: words(&outlook),
-                    fallen: None,
+                    fallen: Box::new(match kept {
+                        Side::Odoo => outlook.clone(),
+                        Side::Outlook => odoo.clone(),
+                    }),
                 },
             });
             kept
@@ -816,8 +819,10 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &EditTimes, policy: Policy, m
                         kept,
                         odoo: words::value(group, &in_odoo),
                         outlook: words::value(group, &in_outlook),
-                        // It is a value of one occurrence.
-                        fallen: None,
+                        fallen: Box::new(Document::single(match kept {
+                            Side::Odoo => in_outlook.clone(),
+                            Side::Outlook => in_odoo.clone(),
+                        })),
                     },
                 });
                 kept

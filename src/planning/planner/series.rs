@@ -20,14 +20,14 @@ use crate::calendar::choices::Kept;
 use crate::calendar::document::Document;
 use crate::calendar::document::Override;
 use crate::calendar::document::changes::{Changes, changes};
-use crate::calendar::document::merge::{Written, advance, agreed, by_organizer};
+use crate::calendar::document::merge::{DocumentConflict, Written, advance, agreed, by_organizer};
 use crate::calendar::document::plan::{
     OdooStep, OutlookWrite as Step, Plan, Situation, State, Unsayable, mails, plan,
 };
 use crate::calendar::event::{Aliases, Event};
 use crate::calendar::field::{Group, Side};
 use crate::calendar::invitations::{Guests, Withheld, everybody};
-use crate::calendar::merge::{Base, Conflict, EditTimes, Policy, Told};
+use crate::calendar::merge::{Base, EditTimes, Policy, Told};
 use crate::calendar::plan::{Mail, Rights};
 use crate::calendar::recurrence::NoFaithfulForm;
 use crate::calendar::words;
@@ -78,6 +78,8 @@ struct Request {
     kind: WriteKind,
     body: Value,
     groups: BTreeSet<Group>,
+    /// It has the rule of the series.
+    schedule: bool,
     slot: Option<NaiveDate>,
     message: Sentence,
     /// Why parts of it stay as they are in Outlook, in words.
@@ -95,6 +97,7 @@ impl Request {
             kind,
             body,
             groups: BTreeSet::new(),
+            schedule: false,
             slot: None,
             message,
             staying: Vec::new(),
@@ -426,7 +429,6 @@ impl Task<'_> {
             self.tell_odoo(&account, change, sides, &[])?;
             return Ok(());
         }
-        let conflicts: Vec<Conflict> = plan.conflicts.iter().map(|c| c.conflict.clone()).collect();
         let mails = mails(&plan.outlook.writes, sides.outlook);
         let mut is_all_told = true;
         for (index, step) in plan.outlook.writes.iter().enumerate() {
@@ -435,7 +437,7 @@ impl Task<'_> {
                     request.mails = mails.get(index).cloned().unwrap_or_default();
                     // The writes that follow it are sent with it, and wait with it.
                     request.all_mails = mails.iter().skip(index).flatten().cloned().collect();
-                    self.ask_outlook(&account, request, sides, &conflicts)?;
+                    self.ask_outlook(&account, request, sides, &plan.conflicts)?;
                     is_all_told = false;
                     if sides.is_series {
                         self.dossier.meeting.set_aside = None;
@@ -483,7 +485,7 @@ impl Task<'_> {
         self.dossier.meeting.differs = untold || !plan.apart.is_empty();
         match self.change_of_odoo(&plan.odoo, sides, &account)? {
             Ok(None) => {}
-            Ok(Some(change)) => self.tell_odoo(&account, change, sides, &conflicts)?,
+            Ok(Some(change)) => self.tell_odoo(&account, change, sides, &plan.conflicts)?,
             Err(reason) => {
                 let reason = Reason::OdooCannotRepeat(Words::new(reason));
                 self.set_aside(&reason, Level::Warning);
@@ -644,6 +646,7 @@ impl Task<'_> {
                 ..Told::of(&target.master)
             }),
             groups: chosen,
+            schedule: recurrence,
             ..Request::of(WriteKind::Update, body, say::from_odoo(message))
         })))
     }
@@ -663,10 +666,16 @@ impl Task<'_> {
         account: &Person,
         request: Request,
         sides: &Sides<'_>,
-        conflicts: &[Conflict],
+        conflicts: &[DocumentConflict],
     ) -> anyhow::Result<()> {
         let is_end = request.kind == WriteKind::Delete && request.slot.is_none();
-        let mut decided = decisions(conflicts, Side::Odoo, &request.groups, &self.people.mailboxes);
+        let decides = |one: &DocumentConflict| {
+            one.conflict.kept == Side::Odoo
+                && one.slot == request.slot
+                && (request.groups.contains(&one.conflict.group)
+                    || request.schedule && one.conflict.group == Group::Time)
+        };
+        let mut decided = decisions(conflicts, decides, &self.people.mailboxes);
         let more = self.unreachable(&request.groups)?.into_iter();
         decided.extend(more.chain(request.staying).map(Decision::of));
         let waits = self.waits(account.odoo_user_id, &request.all_mails)?;
@@ -944,9 +953,12 @@ impl Task<'_> {
             message,
         }: OdooRequest,
         sides: &Sides<'_>,
-        conflicts: &[Conflict],
+        conflicts: &[DocumentConflict],
     ) -> anyhow::Result<()> {
-        let mut decided = decisions(conflicts, Side::Outlook, &groups, &self.people.mailboxes);
+        let decides = |one: &DocumentConflict| {
+            one.conflict.kept == Side::Outlook && groups.contains(&one.conflict.group)
+        };
+        let mut decided = decisions(conflicts, decides, &self.people.mailboxes);
         decided.extend(self.refused.drain(..).map(Decision::of));
         let line = Done {
             said: say::with_mails(message, say::no_mail()).into(),

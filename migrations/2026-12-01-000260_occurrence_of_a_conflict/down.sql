@@ -1,0 +1,2 @@
+ALTER TABLE journal
+    DROP COLUMN conflict_slot;
