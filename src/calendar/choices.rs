@@ -77,7 +77,8 @@ pub struct Choices {
     pub without_free: bool,
     /// An invitation comes to Odoo only once it is accepted, also tentatively.
     pub only_accepted: bool,
-    /// Events in Outlook with one of these categories stay there, whatever the case of letters.
+    /// Events with one of these categories in Outlook, or tags in Odoo, stay where they are, whatever
+    /// the case of letters.
     pub without_categories: BTreeSet<String>,
     /// Events whose title contains one of these stay where they are, whatever the case of letters.
     pub without_titles: BTreeSet<String>,
@@ -125,7 +126,7 @@ pub struct Known<'a> {
     pub outlook: Option<&'a Document>,
     /// Whether the mailbox is the organizer's, or none has the meeting.
     pub is_organizers: bool,
-    /// Outlook's categories.
+    /// Outlook's categories and Odoo's tags.
     pub categories: &'a [String],
     /// The response that the mailbox's owner has given in Outlook.
     pub answer: Option<Answer>,

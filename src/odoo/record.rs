@@ -148,6 +148,14 @@ impl Record {
         }
     }
 
+    /// Returns the names of its tags.
+    pub fn tags(&self) -> &[String] {
+        match self {
+            Self::Event(event) => &event.tags,
+            Self::Series(series) => &series.tags,
+        }
+    }
+
     /// Returns which side mails its guests, as recorded when it was saved.
     pub fn mailer(&self) -> Option<Mailer> {
         match self {

@@ -45,6 +45,8 @@ pub struct SeriesRows {
     pub stock_ids: Option<StockIds>,
     pub mailer: Option<Mailer>,
     #[serde(default)]
+    pub tags: Vec<String>,
+    #[serde(default)]
     pub excluded: bool,
     pub create_date: OdooTime,
     pub write_date: OdooTime,
@@ -132,6 +134,7 @@ impl SeriesRows {
             split_from: self.split_from,
             stock_ids: self.stock_ids,
             mailer: self.mailer,
+            tags: self.tags,
             excluded: self.excluded,
             create_date: self.create_date,
             write_date: self.write_date,

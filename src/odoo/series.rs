@@ -67,6 +67,9 @@ pub struct SeriesSnapshot {
     /// version.
     #[serde(default)]
     pub mailer: Option<Mailer>,
+    /// The names of its first event's tags; not part of the version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// A rule of this Odoo keeps it out of Outlook; not part of the version.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub excluded: bool,

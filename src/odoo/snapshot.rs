@@ -55,6 +55,9 @@ pub struct Snapshot {
     /// Which side mails its guests, as recorded when it was saved; not part of the version.
     #[serde(default)]
     pub mailer: Option<Mailer>,
+    /// The names of its tags; not part of the version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// A rule of this Odoo keeps it out of Outlook; not part of the version.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub excluded: bool,

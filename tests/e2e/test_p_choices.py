@@ -65,7 +65,7 @@ def test_an_administrator_leaves_something_out_for_everybody(site: Site, at_brow
     admin.page.get_by_role("button", name="What Is Synced…").click()
     dialog = admin.page.get_by_role("dialog")
     walk.expect(dialog).to_contain_text("Users can leave out more")
-    dialog.get_by_label("Leave out Outlook categories").fill("Family")
+    dialog.get_by_label("Leave out Outlook categories and Odoo tags").fill("Family")
     dialog.get_by_role("button", name="See what changes").click()
     walk.expect(dialog).to_contain_text("Events looked at")
     look(admin, "for-everybody", ".modal-content")
@@ -74,7 +74,7 @@ def test_an_administrator_leaves_something_out_for_everybody(site: Site, at_brow
     open_page(admin, "Accounts")
     row(admin, "Ann Archer").locator("td").nth(2).click()
     admin.page.get_by_role("button", name="What Is Synced…").click()
-    walk.expect(admin.page.get_by_role("dialog")).to_contain_text("Leave out Outlook categories: Family")
+    walk.expect(admin.page.get_by_role("dialog")).to_contain_text("Leave out Outlook categories and Odoo tags: Family")
     look(admin, "bound")
 
 

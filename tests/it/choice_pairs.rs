@@ -133,6 +133,7 @@ async fn make(w: &mut World, tried: &mut Tried) {
                     .odoo
                     .write(id, json!({"privacy": "private", "location": "Secret"})),
                 Kind::Free => w.odoo.write(id, json!({"show_as": "free"})),
+                Kind::Family => w.odoo.write(id, json!({"tags": ["Family"]})),
                 _ => {}
             }
             tried.own = json!(id);
@@ -366,10 +367,6 @@ async fn try_them(w: &mut World, round: usize, combinations: &[Map<String, Value
         println!("round {round}, user {user}: {}", Value::Object(choices.clone()));
         for made in [Made::InOdoo, Made::InOutlook] {
             for kind in KINDS {
-                // Odoo has no categories that Outlook knows.
-                if (kind, made) == (Kind::Family, Made::InOdoo) {
-                    continue;
-                }
                 let word = if kind == Kind::Lunch { "Lunch" } else { "Event" };
                 let mut tried = Tried {
                     user,

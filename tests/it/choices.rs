@@ -181,13 +181,19 @@ async fn events_are_kept_out_by_category_title_availability_date_and_response() 
         &[],
     );
     let lunch = create(&mut w, "Lunch with Zoe", &[OUTSIDE]);
+    let tagged = create(&mut w, "Dinner", &[OUTSIDE]);
+    w.odoo.write(tagged, json!({"tags": ["Customers", "family"]}));
+    let series = w
+        .odoo
+        .create_weekly(7, "Choir", &odoo_time(3, "18:00:00"), 3, &[]);
+    w.odoo.records.get_mut(&series).expect("a series")["tags"] = json!(["Family"]);
     w.outlook_creates(ANN, "Review", &[]).await;
     create(&mut w, "Report", &[]);
     w.quiet().await;
     for name in ["School", "Team Lunch", "Holiday of others", "Invitation"] {
         assert!(w.odoo.by_name(name).is_none(), "{name}");
     }
-    for name in ["Tomorrow", "Lunch with Zoe"] {
+    for name in ["Tomorrow", "Lunch with Zoe", "Dinner", "Choir"] {
         assert!(w.stack.event(ANN, name).await.is_none(), "{name}");
     }
     in_odoo(&w.odoo, "Review");
@@ -213,11 +219,13 @@ async fn events_are_kept_out_by_category_title_availability_date_and_response() 
         )
         .await;
     w.odoo.write(lunch, json!({"name": "Talk with Zoe"}));
+    w.odoo.write(tagged, json!({"tags": ["Customers"]}));
     w.quiet().await;
     for name in ["School", "Holiday of others", "Invitation"] {
         in_odoo(&w.odoo, name);
     }
     in_outlook(&w, "Talk with Zoe").await;
+    in_outlook(&w, "Dinner").await;
     drop(invited);
     // What is kept out although both have it stays on both sides, whoever deletes it.
     let both = in_odoo(&w.odoo, "Review")["id"].as_i64().expect("an id");

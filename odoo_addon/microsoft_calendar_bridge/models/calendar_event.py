@@ -31,6 +31,7 @@ AFFECTS = {
     "access_token": ("videocall_location",),
     "outlook_bridge_online_meeting": ("online_meeting",),
     "alarm_ids": ("reminder_minutes",),
+    "categ_ids": ("tags",),
     "user_id": ("organizer",),
     "recurrence_id": ("recurrent",),
 }
@@ -288,6 +289,7 @@ class CalendarEvent(models.Model):
         snapshot = self.env["outlook.bridge.snapshot"]
         special = {
             "reminder_minutes": snapshot._reminders_of,
+            "tags": snapshot._tags_of,
             "organizer": lambda event: event.user_id.id,
             "online_meeting": lambda event: event.outlook_bridge_online_meeting,
             "recurrent": lambda event: event.recurrence_id.id,

@@ -69,6 +69,7 @@ class OutlookBridgeSeriesSnapshot(models.AbstractModel):
         links = self.env["outlook.bridge.native.links"]
         document["stock_ids"] = links._stock_ids_of(recurrence, base, self._description_of(base))
         document["mailer"] = recurrence._outlook_bridge_mailer() or None
+        document["tags"] = self._tags_of(base)
         document["create_date"] = fields.Datetime.to_string(recurrence.create_date)
         document["write_date"] = fields.Datetime.to_string(max(recurrence.write_date, *events.mapped("write_date")))
         return document

@@ -37,8 +37,9 @@ SNAPSHOT_FIELDS = (
     "reminder_minutes",
     "organizer",
     "attendees",
+    "tags",
 )
-NOT_IN_VERSION = ("version", "mailer", "excluded", "create_date", "write_date")
+NOT_IN_VERSION = ("version", "mailer", "tags", "excluded", "create_date", "write_date")
 
 
 def _parse(description):
@@ -79,6 +80,7 @@ class OutlookBridgeSnapshot(models.AbstractModel):
         links = self.env["outlook.bridge.native.links"]
         snapshot["stock_ids"] = links._stock_ids_of(event, event, snapshot["description"])
         snapshot["mailer"] = event.outlook_bridge_mailer or None
+        snapshot["tags"] = self._tags_of(event)
         snapshot["create_date"] = fields.Datetime.to_string(event.create_date)
         snapshot["write_date"] = fields.Datetime.to_string(event.write_date)
         return snapshot
@@ -164,6 +166,10 @@ class OutlookBridgeSnapshot(models.AbstractModel):
         return sorted(
             {alarm.duration_minutes for alarm in event.alarm_ids if alarm.alarm_type == "notification"},
         )
+
+    @api.model
+    def _tags_of(self, event):
+        return sorted(tag.name for tag in event.categ_ids)
 
     @api.model
     def _tz_of(self, event):

@@ -60,6 +60,15 @@ class TestOutbox(BridgeCase):
         event.alarm_ids += self.env.ref("calendar.alarm_notif_1")
         self.assertEqual(set(self.rows(event).times), {"reminder_minutes"})
 
+    def test_categories(self):
+        event = self.event()
+        version = self.snapshot(event)["version"]
+        self.drop_rows()
+        event.categ_ids = self.env["calendar.event.type"].create([{"name": "Private"}, {"name": "Customers"}])
+        self.assertEqual(set(self.rows(event).times), {"tags"})
+        told = self.snapshot(event)
+        self.assertEqual((told["tags"], told["version"]), (["Customers", "Private"], version))
+
     def test_rows_of_one_transaction_merge(self):
         event = self.event()
         self.settle()

@@ -9,7 +9,7 @@ from .common import BridgeCase
 
 KEYS = {
     *("model", "id", "key", "link", "was", "split_from", "version", "rule", "tz", "week_start", "dtstart"),
-    *("rows", "contents", "base_id", "mailer", "stock_ids", "create_date", "write_date"),
+    *("rows", "contents", "base_id", "mailer", "tags", "stock_ids", "create_date", "write_date"),
 }
 CONTENT_KEYS = {
     *("name", "description", "location", "videocall_location", "online_meeting", "allday", "tz", "privacy"),

@@ -34,6 +34,7 @@ KEYS = [
     "version",
     "stock_ids",
     "mailer",
+    "tags",
     "create_date",
     "write_date",
 ]

@@ -45,7 +45,7 @@ class OutlookBridgeChoices(models.TransientModel):
     without_free = fields.Boolean("Leave out events shown as free")
     only_accepted = fields.Boolean("Leave out invitations until they are accepted")
     without_reminders = fields.Boolean("Leave out reminders")
-    without_categories = fields.Text("Leave out Outlook categories")
+    without_categories = fields.Text("Leave out Outlook categories and Odoo tags")
     without_titles = fields.Text("Leave out titles with")
     from_date = fields.Date("Only from a date on")
     bound = fields.Json(readonly=True)

@@ -188,12 +188,15 @@ impl Task<'_> {
             None => self.last_in_odoo(whole),
         };
         let odoo = whole.odoo.or(last.as_ref());
+        // Outlook's categories are Odoo's tags.
+        let mut categories = wire.map_or_else(Vec::new, |event| event.categories);
+        categories.extend(whole.record.map_or(&[][..], Record::tags).iter().cloned());
         let passage = choices.passage(&Known {
             base: whole.base,
             odoo,
             outlook: whole.outlook,
             is_organizers: copy.is_none_or(|(_, rights)| rights == Rights::Write),
-            categories: wire.as_ref().map_or(&[], |event| event.categories.as_slice()),
+            categories: &categories,
             answer: copy.map(|(copy, _)| answers::answer_of(copy)),
             ends_on: ends_on(odoo, whole.outlook),
         });
