@@ -1,5 +1,6 @@
 """The pages below Calendar, Outlook: what people and administrators see of the sync, and do there."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -8,6 +9,7 @@ from tools import walk
 from tools.stack import ADMIN, RpcError, Stack, eventually
 
 from .axe import Look
+from .series import agree, monday, new_series, occurrence, utc, weekly
 from .site import ANN, BEN, CARLA, PATIENCE, Site
 
 Open = Callable[[Stack, str], walk.Person]
@@ -268,3 +270,64 @@ def test_a_login_that_has_lapsed(site: Site, at_browser: Open, look: Look):
     # Ben logs in.
     stack.connect(site.client(BEN))
     eventually(lambda: not has_lapsed(), PATIENCE, interval=2, message="Ben is connected again")
+
+
+def test_the_value_of_an_occurrence_a_reminder_and_a_repetition_that_was_not_kept(
+    site: Site, at_browser: Open, look: Look
+):
+    """While nothing is exchanged, both sides change the title of one occurrence, the reminder of an
+    event, and how long a series goes on."""
+    one, alone, ending = walk.unique("One of them"), walk.unique("Reminded"), walk.unique("Ending")
+    client = site.client(ANN)
+    events = new_series(site, one, count=3)
+    longer = new_series(site, ending, count=4, start=utc(monday(14)), stop=utc(monday(15)))
+    event = site.new_event(ANN, alone)
+    agree(site, one, count=3)
+    agree(site, ending, count=4)
+    eventually(lambda: site.outlook_event(ANN, alone), PATIENCE, message="it is in Outlook")
+    site.agrees()
+
+    site.stack.service.stop()
+    theirs, ours = f"{one} (Outlook)", f"{one} (Odoo)"
+    sim = site.stack.sim
+    sim.update_event(ANN, occurrence(site, one, 1)["id"], {"subject": theirs})
+    sim.update_event(ANN, site.outlook_event(ANN, ending)["id"], {"recurrence": weekly(2)})
+    reminded = {"isReminderOn": True, "reminderMinutesBeforeStart": 45}
+    sim.update_event(ANN, site.outlook_event(ANN, alone)["id"], reminded)
+    # Odoo's edits are the later ones, and are kept. Odoo's times are whole seconds.
+    time.sleep(1.1)
+    client.write("calendar.event", events[1], name=ours, recurrence_update="self_only")
+    client.write("calendar.event", longer[0], count=6, end_type="count", recurrence_update="all_events")
+    [(alarm,)] = site.stack.odoo.query(
+        "SELECT res_id FROM ir_model_data WHERE module = 'calendar' AND name = 'alarm_notif_2'"
+    )
+    client.write("calendar.event", event, alarm_ids=[[6, 0, [alarm]]])
+    site.stack.service.start()
+    agree(site, one, ours, count=3)
+    agree(site, ending, count=6)
+    site.agrees()
+
+    ann = at_browser(site.stack, "ann")
+    ann.log_in(ANN, "ann")
+    open_page(ann, "Conflicts")
+    walk.expect(row(ann, theirs)).to_contain_text("Title")
+    walk.expect(row(ann, ending)).to_contain_text("Time")
+    walk.expect(row(ann, alone)).to_contain_text("Reminder")
+    look(ann, "conflicts-of-a-series")
+
+    def take(words: str) -> None:
+        row(ann, words).get_by_role("button", name="Take the other one").click()
+        ann.page.get_by_role("dialog").get_by_role("button", name="Ok").click()
+        walk.expect(ann.page.locator(".o_notification")).to_contain_text("The other value is saved")
+        ann.page.locator(".o_notification_close").first.click()
+
+    take(theirs)
+    take(ending)
+    take(alone)
+    titles = [name for name, _, _ in agree(site, one, theirs, count=3)]
+    assert titles == [one, theirs, one]
+    agree(site, ending, count=2)
+    eventually(
+        lambda: site.outlook_event(ANN, alone)["reminderMinutesBeforeStart"] == 45, PATIENCE, message="the reminder"
+    )
+    site.agrees()
