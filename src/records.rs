@@ -86,6 +86,7 @@ pub struct Search {
     fields: Option<Vec<String>>,
     #[serde(default)]
     offset: i64,
+    /// As in Odoo, 0 is no limit.
     #[serde(default)]
     limit: Option<i64>,
     #[serde(default)]
@@ -201,14 +202,15 @@ impl Model {
         let mut statement = Statement::new(within.database);
         let limit = page(search.limit, search.offset)?;
         let condition = statement.wanted(self, within, &search.domain)?;
-        let order = statement::order(self, search.order.as_deref().unwrap_or(self.order))?;
+        let order = search.order.as_deref().filter(|order| !order.is_empty());
+        let order = statement::order(self, order.unwrap_or(self.order))?;
         statement.text = format!(
             "SELECT {} AS row FROM ({}) AS r WHERE {condition} ORDER BY {order} LIMIT {limit} OFFSET {}",
             statement::object(&fields),
             self.source,
             search.offset,
         );
-        let rows = statement.load(conn, search.limit).await?;
+        let rows = statement.load(conn, set(search.limit)).await?;
         Ok(rows.into_iter().map(|row| in_words(row, &fields)).collect())
     }
 
@@ -241,7 +243,7 @@ impl Model {
     ) -> Result<Value, OdooError> {
         let mut statement = Statement::new(within.database);
         let condition = statement.wanted(self, within, &search.domain)?;
-        let limit = match search.limit {
+        let limit = match set(search.limit) {
             Some(limit) if limit < 0 => return Err(OdooError::user("A limit is not negative.")),
             Some(limit) => format!("LIMIT {limit}"),
             None => String::new(),
@@ -313,8 +315,13 @@ impl Model {
             self.source,
             request.offset,
         );
-        statement.load(conn, request.limit).await
+        statement.load(conn, set(request.limit)).await
     }
+}
+
+/// Returns a limit, if there is one: as in Odoo, 0 is none.
+fn set(limit: Option<i64>) -> Option<i64> {
+    limit.filter(|limit| *limit != 0)
 }
 
 /// Returns how many rows are read at most.
@@ -322,7 +329,7 @@ fn page(limit: Option<i64>, offset: i64) -> Result<i64, OdooError> {
     if offset < 0 || limit.is_some_and(|limit| limit < 0) {
         return Err(OdooError::user("Neither limit nor offset is negative."));
     }
-    match limit {
+    match set(limit) {
         Some(limit) if limit > MOST_ROWS => Err(too_many()),
         Some(limit) => Ok(limit),
         None => Ok(MOST_ROWS + 1),

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::OdooError;
+use super::rpc::is_truth;
 
 /// The most conditions of a domain, the most operators beside them, and the deepest nesting of
 /// different operators.
@@ -40,6 +41,8 @@ pub enum Operator {
     GreaterOrEqual,
     In,
     NotIn,
+    /// Everything is let through, if the field exists: `=?` without a value.
+    Unset,
     /// A part of the text; `_` and `%` are placeholders, as in Odoo.
     Like {
         /// Upper and lower case are the same.
@@ -89,37 +92,47 @@ impl Domain {
     /// # Errors
     /// `UserError` if it is not a domain.
     pub fn read(domain: &Value) -> Result<Self, OdooError> {
-        let Some(terms) = domain.as_array() else {
-            return Err(invalid("it is not a list"));
-        };
-        if terms.iter().filter(|term| term.is_array()).count() > MOST_CONDITIONS {
-            return Err(invalid(&format!("it has more than {MOST_CONDITIONS} conditions")));
-        }
-        if terms.iter().filter(|term| !term.is_array()).count() > MOST_OPERATORS {
-            return Err(invalid(&format!("it has more than {MOST_OPERATORS} operators")));
-        }
-        // Read backwards, operands are there before their operator.
-        let mut read: Vec<Part> = Vec::new();
-        for term in terms.iter().rev() {
-            let part = match term {
-                Value::String(operator) => operation(operator, &mut read)?,
-                Value::Array(parts) => Part {
-                    domain: condition(parts)?,
-                    depth: 0,
-                },
-                _ => return Err(invalid("a term is neither an operator nor a condition")),
-            };
-            if part.depth > DEEPEST {
-                return Err(invalid("it is nested too deeply"));
-            }
-            read.push(part);
-        }
-        let mut all: Vec<Self> = read.into_iter().rev().map(|part| part.domain).collect();
-        Ok(match all.len() {
-            1 => all.swap_remove(0),
-            _ => Self::All(all),
-        })
+        Ok(read_part(domain)?.domain)
     }
+}
+
+/// Reads a whole domain, which may be the value of `any`.
+fn read_part(domain: &Value) -> Result<Part, OdooError> {
+    let terms = match domain {
+        Value::Array(terms) => terms,
+        // Odoo takes these for "all" and "nothing".
+        Value::Bool(true) => return Ok(Part::flat(Domain::TRUE)),
+        Value::Bool(false) => return Ok(Part::flat(Domain::FALSE)),
+        _ => return Err(invalid("it is not a list")),
+    };
+    if terms.iter().filter(|term| term.is_array()).count() > MOST_CONDITIONS {
+        return Err(invalid(&format!("it has more than {MOST_CONDITIONS} conditions")));
+    }
+    if terms.iter().filter(|term| !term.is_array()).count() > MOST_OPERATORS {
+        return Err(invalid(&format!("it has more than {MOST_OPERATORS} operators")));
+    }
+    // Read backwards, operands are there before their operator.
+    let mut read: Vec<Part> = Vec::new();
+    for term in terms.iter().rev() {
+        let part = match term {
+            Value::String(operator) => operation(operator, &mut read)?,
+            Value::Array(parts) => condition(parts)?,
+            _ => return Err(invalid("a term is neither an operator nor a condition")),
+        };
+        if part.depth > DEEPEST {
+            return Err(invalid("it is nested too deeply"));
+        }
+        read.push(part);
+    }
+    if read.len() == 1 {
+        return Ok(read.swap_remove(0));
+    }
+    let depth = read.iter().map(|part| part.depth + 1).max().unwrap_or_default();
+    let all = read.into_iter().rev().map(|part| part.domain).collect();
+    Ok(Part {
+        domain: Domain::All(all),
+        depth,
+    })
 }
 
 impl<'de> Deserialize<'de> for Domain {
@@ -137,6 +150,12 @@ fn invalid(why: &str) -> OdooError {
 struct Part {
     domain: Domain,
     depth: usize,
+}
+
+impl Part {
+    fn flat(domain: Domain) -> Self {
+        Self { domain, depth: 0 }
+    }
 }
 
 /// Applies an operator to the parts that follow it.
@@ -179,45 +198,91 @@ fn operation(operator: &str, read: &mut Vec<Part>) -> Result<Part, OdooError> {
     Ok(Part { domain, depth })
 }
 
-fn condition(parts: &[Value]) -> Result<Domain, OdooError> {
+fn condition(parts: &[Value]) -> Result<Part, OdooError> {
     let [field, operator, value] = parts else {
         return Err(invalid("a condition is a field, an operator and a value"));
     };
     let Some(name) = operator.as_str() else {
         return Err(invalid("an operator is a text"));
     };
-    // Odoo writes "all" and "nothing" so.
-    match (field.as_i64(), name, value.as_i64()) {
-        (Some(1), "=", Some(1)) => return Ok(Domain::TRUE),
-        (Some(0), "=", Some(1)) => return Ok(Domain::FALSE),
+    // Odoo writes "all" and "nothing" so, and Python takes `true` for 1.
+    let as_number = |value: &Value| {
+        value
+            .as_f64()
+            .or_else(|| value.as_bool().map(|is| f64::from(u8::from(is))))
+    };
+    match (as_number(field), name, as_number(value)) {
+        (Some(1.0), "=", Some(1.0)) => return Ok(Part::flat(Domain::TRUE)),
+        (Some(0.0), "=", Some(1.0)) => return Ok(Part::flat(Domain::FALSE)),
         _ => {}
     }
     let Some(field) = field.as_str() else {
         return Err(invalid("a field is named by a text"));
     };
+    // Odoo still takes capital letters.
+    let name = name.to_lowercase();
+    let is_any = match name.as_str() {
+        "any" => Some(true),
+        "not any" => Some(false),
+        _ => None,
+    };
+    // A record is related to itself by its id. Nothing else is related here.
+    if let (Some(is_any), "id") = (is_any, field) {
+        let Part { domain, depth } = read_part(value)?;
+        let domain = if is_any {
+            domain
+        } else {
+            Domain::Not(Box::new(domain))
+        };
+        return Ok(Part {
+            domain,
+            depth: depth + 1,
+        });
+    }
+    let (operator, value) = compared(&name, value)?;
+    Ok(Part::flat(Domain::Is(Condition {
+        field: field.to_owned(),
+        operator,
+        value,
+    })))
+}
+
+/// Returns the operator of this name, and its value as Odoo reads it.
+fn compared(name: &str, value: &Value) -> Result<(Operator, Value), OdooError> {
+    if name == "=?" && !is_truth(value) {
+        return Ok((Operator::Unset, Value::Bool(false)));
+    }
+    let name = if name == "=?" { "=" } else { name };
     let Some(operator) = Operator::named(name) else {
         return Err(invalid(&format!(
             "'{}' cannot be used to compare here",
             short(name)
         )));
     };
-    // Odoo reads a list so, and an empty one as nothing.
-    let operator = match (operator, value.as_array()) {
-        (Operator::Equal, Some(_)) => Operator::In,
-        (Operator::NotEqual, Some(_)) => Operator::NotIn,
-        (operator, _) => operator,
-    };
-    let is_empty = name != "in" && name != "not in" && value.as_array().is_some_and(Vec::is_empty);
-    let value = if is_empty {
-        Value::from(vec![Value::Bool(false)])
-    } else {
-        value.clone()
-    };
-    Ok(Domain::Is(Condition {
-        field: field.to_owned(),
-        operator,
-        value,
-    }))
+    let list = value.as_array();
+    Ok(match operator {
+        // A list is compared with each of its values, and an empty one is nothing.
+        Operator::Equal | Operator::NotEqual => match list {
+            Some(list) => {
+                let among = if operator == Operator::Equal {
+                    Operator::In
+                } else {
+                    Operator::NotIn
+                };
+                let nothing = vec![Value::Bool(false)];
+                let values = if list.is_empty() { nothing } else { list.clone() };
+                (among, Value::Array(values))
+            }
+            None => (operator, value.clone()),
+        },
+        // One value is a list of one, and nothing is an empty list.
+        Operator::In | Operator::NotIn => match list {
+            Some(_) => (operator, value.clone()),
+            None if is_truth(value) => (operator, Value::Array(vec![value.clone()])),
+            None => (operator, Value::Array(Vec::new())),
+        },
+        operator => (operator, value.clone()),
+    })
 }
 
 fn short(text: &str) -> String {
@@ -269,13 +334,34 @@ mod tests {
             panic!("alternatives");
         };
         assert_eq!(parts.len(), 1_000);
-        // An empty list is nothing.
+        // An empty list is nothing, and one value is a list of one.
         assert_eq!(
             read(json!([["a", "=", []]])),
             is("a", Operator::In, json!([false]))
         );
+        assert_eq!(
+            read(json!([["a", "IN", "x"]])),
+            is("a", Operator::In, json!(["x"]))
+        );
+        assert_eq!(
+            read(json!([["a", "in", false]])),
+            is("a", Operator::In, json!([]))
+        );
+        assert_eq!(
+            read(json!([["a", "=?", false], ["a", "=?", 1]])),
+            Domain::All(vec![
+                is("a", Operator::Unset, json!(false)),
+                is("a", Operator::Equal, json!(1))
+            ])
+        );
         assert_eq!(read(json!([[1, "=", 1]])), Domain::TRUE);
         assert_eq!(read(json!([[0, "=", 1]])), Domain::FALSE);
+        assert_eq!(read(json!(true)), Domain::TRUE);
+        assert_eq!(read(json!(false)), Domain::FALSE);
+        assert_eq!(
+            read(json!([["id", "not any", [["a", "=", 1]]]])),
+            Domain::Not(Box::new(is("a", Operator::Equal, json!(1))))
+        );
     }
 
     #[test]
@@ -283,6 +369,7 @@ mod tests {
         let deep = vec![json!("!"); 5_000];
         let mut nested = vec![json!("!"); 200];
         nested.push(json!(["a", "=", 1]));
+        let within = (0..200).fold(json!([]), |inner, _| json!([["id", "any", inner]]));
         for (wrong, words) in [
             (json!("x"), "not a list"),
             (json!(["&", ["a", "=", 1]]), "lacks its operand"),
@@ -290,6 +377,8 @@ mod tests {
             (json!([["a", "="]]), "a field, an operator and a value"),
             (json!([["a", "child_of", 1]]), "'child_of' cannot be used"),
             (json!([["a", "not =", 1]]), "'not =' cannot be used"),
+            (json!([["a", "any", []]]), "'any' cannot be used"),
+            (within, "nested too deeply"),
             (json!([[2, "=", 1]]), "named by a text"),
             (json!([7]), "neither an operator nor a condition"),
             (json!(deep), "more than 1000 operators"),

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
-use serde_json::Value;
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Timelike, Utc};
+use serde_json::{Number, Value};
 
 use super::statement::{Bound, Statement, compared, not_compared};
 use super::{Field, Kind, Model, Within};
 use crate::odoo::OdooError;
 use crate::odoo::domain::{Condition, Domain, Operator};
-use crate::odoo::time::OdooTime;
+use crate::odoo::rpc::is_truth;
 
 impl Statement {
     /// Returns the condition for the rows that the caller sees, and that the domain lets through.
@@ -40,11 +40,20 @@ impl Statement {
     /// # Errors
     /// `UserError` if it names a field that does not exist, or compares it with what it cannot be.
     fn condition(&mut self, model: &Model, domain: &Domain) -> Result<String, OdooError> {
-        match domain {
-            Domain::All(parts) => self.joined(model, parts, " AND ", "true"),
-            Domain::Any(parts) => self.joined(model, parts, " OR ", "false"),
-            Domain::Not(part) => Ok(format!("NOT {}", self.condition(model, part)?)),
-            Domain::Is(condition) => self.compare(model.field(&condition.field)?, condition),
+        self.said(model, domain, Sense::Said)
+    }
+
+    /// Returns a domain or its negation. As in Odoo, a negation is carried on to the comparisons.
+    fn said(&mut self, model: &Model, domain: &Domain, sense: Sense) -> Result<String, OdooError> {
+        match (domain, sense) {
+            (Domain::All(parts), Sense::Said) | (Domain::Any(parts), Sense::Negated) => {
+                self.joined(model, parts, sense, (" AND ", "true"))
+            }
+            (Domain::Any(parts), Sense::Said) | (Domain::All(parts), Sense::Negated) => {
+                self.joined(model, parts, sense, (" OR ", "false"))
+            }
+            (Domain::Not(part), _) => self.said(model, part, sense.negated()),
+            (Domain::Is(condition), _) => self.compare(model.field(&condition.field)?, condition, sense),
         }
     }
 
@@ -52,48 +61,51 @@ impl Statement {
         &mut self,
         model: &Model,
         parts: &[Domain],
-        word: &str,
-        of_none: &str,
+        sense: Sense,
+        (word, of_none): (&str, &str),
     ) -> Result<String, OdooError> {
         if parts.is_empty() {
             return Ok(of_none.to_owned());
         }
         let conditions: Vec<String> = parts
             .iter()
-            .map(|part| self.condition(model, part))
+            .map(|part| self.said(model, part, sense))
             .collect::<Result<_, _>>()?;
         Ok(format!("({})", conditions.join(word)))
     }
 
-    fn compare(&mut self, field: &Field, condition: &Condition) -> Result<String, OdooError> {
+    fn compare(&mut self, field: &Field, condition: &Condition, sense: Sense) -> Result<String, OdooError> {
         if !field.kind.is_compared() {
             return Err(not_compared(field.name));
         }
         let value = &condition.value;
         let one = std::slice::from_ref(value);
-        Ok(match condition.operator {
-            Operator::Equal => self.is_among(field, one)?,
-            Operator::NotEqual => format!("NOT {}", self.is_among(field, one)?),
-            Operator::In => self.is_among(field, listed(field, value)?)?,
-            Operator::NotIn => format!("NOT {}", self.is_among(field, listed(field, value)?)?),
-            Operator::Less => self.is_ordered(field, "<", value)?,
-            Operator::LessOrEqual => self.is_ordered(field, "<=", value)?,
-            Operator::Greater => self.is_ordered(field, ">", value)?,
-            Operator::GreaterOrEqual => self.is_ordered(field, ">=", value)?,
+        let (found, is_negative) = match condition.operator {
+            Operator::Equal => (self.is_among(field, one)?, false),
+            Operator::NotEqual => (self.is_among(field, one)?, true),
+            Operator::In => (self.is_among(field, listed(field, value)?)?, false),
+            Operator::NotIn => (self.is_among(field, listed(field, value)?)?, true),
+            Operator::Less => return self.is_ordered(field, "<", value, sense),
+            Operator::LessOrEqual => return self.is_ordered(field, "<=", value, sense),
+            Operator::Greater => return self.is_ordered(field, ">", value, sense),
+            Operator::GreaterOrEqual => return self.is_ordered(field, ">=", value, sense),
+            Operator::Unset => ("true".to_owned(), false),
             Operator::Like {
                 any_case,
                 whole,
                 negated,
-            } => {
-                let found = self.is_like(field, value, any_case, whole)?;
-                if negated { format!("NOT {found}") } else { found }
-            }
+            } => (self.is_like(field, value, any_case, whole)?, negated),
+        };
+        Ok(if is_negative == (sense == Sense::Said) {
+            format!("NOT ({found})")
+        } else {
+            found
         })
     }
 
     /// Compares with several values, of which `false` and `null` mean that there is none.
     fn is_among(&mut self, field: &Field, values: &[Value]) -> Result<String, OdooError> {
-        let is_none = |value: &&Value| value.is_null() || **value == Value::Bool(false);
+        let is_none = |value: &&Value| is_nothing(value);
         let (nothing, some): (Vec<&Value>, Vec<&Value>) = values.iter().partition(is_none);
         let wanted = compared(field);
         let bound = match field.kind {
@@ -112,7 +124,14 @@ impl Statement {
             Kind::Text if some.is_empty() && !nothing.is_empty() => {
                 return Ok(format!("(r.{0} IS NULL OR r.{0} = '')", field.name));
             }
-            Kind::Id => Bound::Wholes(all(&some, |value| whole(field, value))?),
+            Kind::Id => {
+                // A fraction is no id.
+                let ids = all(&some, |value| id(field, value))?.into_iter();
+                Bound::Wholes(
+                    ids.filter_map(|(below, above)| (below == above).then_some(below))
+                        .collect(),
+                )
+            }
             Kind::Integer => {
                 let mut numbers = all(&some, |value| whole(field, value))?;
                 numbers.extend((!nothing.is_empty()).then_some(0));
@@ -138,15 +157,35 @@ impl Statement {
         Ok(either(any))
     }
 
-    fn is_ordered(&mut self, field: &Field, sign: &str, value: &Value) -> Result<String, OdooError> {
+    fn is_ordered(
+        &mut self,
+        field: &Field,
+        sign: &str,
+        value: &Value,
+        sense: Sense,
+    ) -> Result<String, OdooError> {
         let wanted = compared(field);
-        let is_none = value.is_null() || *value == Value::Bool(false);
         let (sign, bound) = match field.kind {
             // Nothing is neither earlier nor later.
-            Kind::Id | Kind::Datetime if is_none => return Ok("false".to_owned()),
-            Kind::Integer if is_none => (sign, Bound::Whole(0)),
-            Kind::Text if is_none => (sign, Bound::Text(String::new())),
-            Kind::Id | Kind::Integer => (sign, Bound::Whole(whole(field, value)?)),
+            Kind::Datetime if is_nothing(value) => return Ok(sense.of("false")),
+            // As in Odoo, the negation then finds what has no id.
+            Kind::Id if is_nothing(value) && field.name != "id" => {
+                return Ok(match sense {
+                    Sense::Said => "false".to_owned(),
+                    Sense::Negated => format!("{wanted} IS NULL"),
+                });
+            }
+            Kind::Id => {
+                let (below, above) = id(field, value)?;
+                let bound = match sign {
+                    "<" | ">=" => above,
+                    _ => below,
+                };
+                (sign, Bound::Whole(bound))
+            }
+            Kind::Integer if is_nothing(value) => (sign, Bound::Whole(0)),
+            Kind::Text if is_nothing(value) => (sign, Bound::Text(String::new())),
+            Kind::Integer => (sign, Bound::Whole(whole(field, value)?)),
             Kind::Text => (sign, Bound::Text(text(field, value)?)),
             Kind::Datetime => {
                 let (from, after) = time(field, value)?;
@@ -164,7 +203,7 @@ impl Statement {
                 )));
             }
         };
-        Ok(format!("({wanted} {sign} {}) IS TRUE", self.bind(bound)))
+        Ok(sense.of(&format!("({wanted} {sign} {}) IS TRUE", self.bind(bound))))
     }
 
     fn is_like(
@@ -174,18 +213,26 @@ impl Statement {
         any_case: bool,
         whole: bool,
     ) -> Result<String, OdooError> {
-        if !matches!(field.kind, Kind::Text | Kind::Id | Kind::Integer) {
-            return Err(OdooError::user(format!("{} is no text.", field.name)));
+        if !is_truth(value) {
+            // As in Odoo, nothing is a part of everything, but as a whole the same as nothing.
+            return match (whole, field.kind) {
+                (false, Kind::Id) if field.name != "id" => Ok(format!("r.{} IS NOT NULL", field.name)),
+                (false, _) => Ok("true".to_owned()),
+                (true, _) => self.is_among(field, &[Value::Bool(false)]),
+            };
         }
-        let wanted = match value {
-            Value::Null | Value::Bool(false) => String::new(),
-            value => text(field, value)?,
+        let shown = match field.kind {
+            Kind::Text => format!("nullif(r.{}, '')", field.name),
+            Kind::Id | Kind::Integer => format!("r.{}::text", field.name),
+            Kind::Datetime => format!("({} AT TIME ZONE 'UTC')::text", compared(field)),
+            Kind::Boolean | Kind::Reason | Kind::SentenceOfReason | Kind::Sentence => {
+                return Err(OdooError::user(format!("{} is no text.", field.name)));
+            }
         };
-        let pattern = match (whole, wanted.is_empty()) {
-            // As in Odoo, nothing is a part of everything.
-            (false, true) => return Ok("true".to_owned()),
-            (false, false) => format!("%{wanted}%"),
-            (true, _) => wanted,
+        let pattern = match (whole, value) {
+            (true, Value::String(_)) => text(field, value)?,
+            (true, _) => return Err(OdooError::user("A pattern is a text.")),
+            (false, value) => format!("%{}%", text(field, value)?),
         };
         // As in Odoo, a backslash makes the next character mean itself. Postgres refuses a last one.
         let backslashes = pattern.chars().rev().take_while(|c| *c == '\\').count();
@@ -195,12 +242,40 @@ impl Statement {
             pattern
         };
         let like = if any_case { "ILIKE" } else { "LIKE" };
-        let shown = match field.kind {
-            Kind::Text => compared(field),
-            _ => format!("coalesce(r.{}::text, '')", field.name),
-        };
-        Ok(format!("({shown} {like} {})", self.bind(Bound::Text(pattern))))
+        Ok(format!(
+            "({shown} {like} {}) IS TRUE",
+            self.bind(Bound::Text(pattern))
+        ))
     }
+}
+
+/// Whether a domain is meant as it is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sense {
+    Said,
+    Negated,
+}
+
+impl Sense {
+    fn negated(self) -> Self {
+        match self {
+            Self::Said => Self::Negated,
+            Self::Negated => Self::Said,
+        }
+    }
+
+    /// Returns a condition that is never unknown, or its negation.
+    fn of(self, condition: &str) -> String {
+        match self {
+            Self::Said => condition.to_owned(),
+            Self::Negated => format!("NOT ({condition})"),
+        }
+    }
+}
+
+/// Returns whether a value stands for a field that is not set.
+fn is_nothing(value: &Value) -> bool {
+    value.is_null() || *value == Value::Bool(false)
 }
 
 fn either(conditions: Vec<String>) -> String {
@@ -222,19 +297,49 @@ fn listed<'a>(field: &Field, value: &'a Value) -> Result<&'a [Value], OdooError>
         .ok_or_else(|| OdooError::user(format!("{} is compared with a list here.", field.name)))
 }
 
+/// Returns a whole number as Python's `int` reads it.
 fn whole(field: &Field, value: &Value) -> Result<i64, OdooError> {
     let number = match value {
-        Value::Number(number) => number.as_i64(),
+        Value::Number(number) => integral(number).map(|(below, above)| if below < 0 { above } else { below }),
+        Value::String(text) if text.is_empty() => Some(0),
         Value::String(text) => text.trim().parse().ok(),
+        Value::Bool(truth) => Some(i64::from(*truth)),
         _ => None,
     };
     number.ok_or_else(|| OdooError::user(format!("{} is compared with whole numbers.", field.name)))
+}
+
+/// Returns the nearest ids that are not above and not below a number.
+fn id(field: &Field, value: &Value) -> Result<(i64, i64), OdooError> {
+    let number = match value {
+        Value::Number(number) => integral(number),
+        Value::String(text) => text.trim().parse().ok().map(|id| (id, id)),
+        _ => None,
+    };
+    number.ok_or_else(|| {
+        OdooError::user(format!(
+            "{} is compared with ids, which are whole numbers.",
+            field.name
+        ))
+    })
+}
+
+/// Returns the nearest whole numbers that are not above and not below a number. What no column can
+/// hold becomes the largest or the smallest number.
+fn integral(number: &Number) -> Option<(i64, i64)> {
+    if let Some(whole) = number.as_i64() {
+        return Some((whole, whole));
+    }
+    let number = number.as_f64()?;
+    Some((number.floor() as i64, number.ceil() as i64))
 }
 
 fn text(field: &Field, value: &Value) -> Result<String, OdooError> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
+        // As Python writes it.
+        Value::Bool(true) => "True".to_owned(),
         _ => return Err(OdooError::user(format!("{} is compared with texts.", field.name))),
     };
     if text.contains('\0') {
@@ -245,24 +350,27 @@ fn text(field: &Field, value: &Value) -> Result<String, OdooError> {
 
 fn truth(field: &Field, value: &Value) -> Result<bool, OdooError> {
     match value {
-        Value::Bool(value) => Ok(*value),
-        Value::Null => Ok(false),
-        _ => Err(OdooError::user(format!(
+        // As Odoo's `str2bool`.
+        Value::String(text) => Ok(matches!(
+            text.to_lowercase().as_str(),
+            "y" | "yes" | "1" | "true" | "t" | "on"
+        )),
+        Value::Array(_) | Value::Object(_) => Err(OdooError::user(format!(
             "{} is compared with true or false.",
             field.name
         ))),
+        value => Ok(is_truth(value)),
     }
 }
 
 /// Returns the first moment of a second or a day, and the first after it.
 fn time(field: &Field, value: &Value) -> Result<(DateTime<Utc>, DateTime<Utc>), OdooError> {
-    let read = value.as_str().and_then(|text| {
-        if let Ok(day) = text.parse::<NaiveDate>() {
-            let begins = |day: NaiveDate| Some(day.and_hms_opt(0, 0, 0)?.and_utc());
-            return Some((begins(day)?, begins(day.checked_add_days(Days::new(1))?)?));
+    let read = value.as_str().and_then(|text| match day(text) {
+        Some(day) => Some((begins(day)?, begins(day.checked_add_days(Days::new(1))?)?)),
+        None => {
+            let from = moment(text)?;
+            Some((from, from.checked_add_signed(TimeDelta::seconds(1))?))
         }
-        let time: OdooTime = serde_json::from_value(Value::String(text.to_owned())).ok()?;
-        Some((time.0, time.0.checked_add_signed(TimeDelta::seconds(1))?))
     });
     read.ok_or_else(|| {
         OdooError::user(format!(
@@ -270,4 +378,30 @@ fn time(field: &Field, value: &Value) -> Result<(DateTime<Utc>, DateTime<Utc>), 
             field.name
         ))
     })
+}
+
+fn begins(day: NaiveDate) -> Option<DateTime<Utc>> {
+    Some(day.and_hms_opt(0, 0, 0)?.and_utc())
+}
+
+fn day(text: &str) -> Option<NaiveDate> {
+    // Chrono also takes digits that are left out.
+    (text.len() == "2026-11-22".len()).then(|| text.parse().ok())?
+}
+
+/// Reads a time as Odoo does: `T` may be between day and hour, and the seconds may be left out.
+/// Fractions of a second do not count.
+fn moment(text: &str) -> Option<DateTime<Utc>> {
+    let (date, rest) = text.split_at_checked("2026-11-22".len())?;
+    let clock = rest.strip_prefix([' ', 'T'])?;
+    let clock = clock.split_once('.').map_or(clock, |(whole, _)| whole);
+    let format = match clock.len() {
+        8 => "%H:%M:%S",
+        5 => "%H:%M",
+        _ => return None,
+    };
+    let time = NaiveTime::parse_from_str(clock, format).ok()?;
+    // Python knows no leap seconds.
+    let is_leap = time.nanosecond() >= 1_000_000_000;
+    (!is_leap).then(|| day(date).map(|day| day.and_time(time).and_utc()))?
 }

@@ -209,7 +209,12 @@ pub(super) fn order(model: &Model, order: &str) -> Result<String, OdooError> {
         if !field.kind.is_compared() {
             return Err(not_compared(name));
         }
-        terms.push(format!("r.{name} {direction}"));
+        let sorted = match field.kind {
+            // An empty text is absent, and sorted as such.
+            Kind::Text => value(field),
+            _ => format!("r.{name}"),
+        };
+        terms.push(format!("{sorted} {direction}"));
     }
     terms.push("r.id".to_owned());
     Ok(terms.join(", "))
@@ -255,7 +260,7 @@ pub(super) fn aggregates(model: &Model, specs: &[String]) -> Result<Vec<String>,
         match (function, field.kind) {
             ("count", _) => Ok(format!("count({value})")),
             ("count_distinct", kind) if kind.is_compared() => Ok(format!("count(DISTINCT {value})")),
-            ("array_agg", Kind::Id) => Ok(format!("jsonb_agg({value} ORDER BY {value})")),
+            ("array_agg", Kind::Id) => Ok(format!("coalesce(jsonb_agg({value} ORDER BY {value}), '[]')")),
             ("min" | "max", Kind::Integer | Kind::Datetime | Kind::Id) | ("sum" | "avg", Kind::Integer) => {
                 Ok(format!("{function}({value})"))
             }

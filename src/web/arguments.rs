@@ -11,7 +11,6 @@ const ABSENT_IF_FALSE: &[&str] = &[
     "aggregates",
     "allfields",
     "attributes",
-    "domain",
     "fields",
     "groupby",
     "limit",
@@ -47,8 +46,14 @@ pub fn named(
     // Neither language nor time zone changes an answer.
     kwargs.remove("context");
     kwargs.retain(|argument, value| {
-        let is_none = matches!(value, Value::Null | Value::Bool(false));
-        !(is_none && ABSENT_IF_FALSE.contains(&argument.as_str()))
+        let is_absent = match argument.as_str() {
+            // For the other methods of Odoo, `false` is the domain that lets nothing through.
+            "domain" => value.is_null() || (*value == Value::Bool(false) && method.name == "search_read"),
+            argument => {
+                matches!(value, Value::Null | Value::Bool(false)) && ABSENT_IF_FALSE.contains(&argument)
+            }
+        };
+        !is_absent
     });
     // One id is a list of one, as `browse` has it.
     if let Some(ids @ Value::Number(_)) = kwargs.get_mut("ids") {
