@@ -891,6 +891,28 @@ fn is_in_odoo() -> _ {
         .and(m::kept.eq(false))
 }
 
+/// Returns the user who organizes an event in Odoo: one with this id, or the series with this key.
+pub async fn organizer_of(
+    conn: &mut Connection,
+    database_id: Uuid,
+    odoo_id: Option<i32>,
+    key: Option<&str>,
+) -> QueryResult<Option<i32>> {
+    let mut query = m::meetings
+        .filter(m::database_id.eq(database_id))
+        .filter(is_in_odoo())
+        .select(m::organizer_id)
+        .into_boxed();
+    if let Some(id) = odoo_id {
+        query = query.filter(m::odoo_id.eq(id));
+    }
+    if let Some(key) = key {
+        query = query.filter(m::series_key.eq(key.to_owned()));
+    }
+    let organizer: Option<Option<i32>> = query.first(conn).await.optional()?;
+    Ok(organizer.flatten())
+}
+
 /// Returns the meetings that a user organizes in Odoo and that Outlook does not have, or has
 /// without their guests.
 pub async fn with_guests_apart(

@@ -206,6 +206,7 @@ macro_rules! read_model {
     };
 }
 
+mod events;
 mod stock;
 
 pub(super) use stock::{context, described};
@@ -531,6 +532,7 @@ impl Methods {
                 exchange::sync(&engine, &caller.database, request).await?
             }
         );
+        events::register(&mut module)?;
         stock::register(&mut module)?;
         let served: BTreeSet<String> = module.method_names().map(str::to_owned).collect();
         let listed: BTreeSet<String> = table::all().map(Method::full_name).collect();

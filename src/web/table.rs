@@ -103,21 +103,55 @@ const fn method(
     }
 }
 
+const fn fields_get(model: &'static str, keys: Keys) -> Method {
+    let arguments = &["allfields", "attributes"];
+    let says = "Returns the type of each field.";
+    method(
+        model,
+        "fields_get",
+        arguments,
+        About::Database,
+        keys,
+        Effect::Reads,
+        says,
+    )
+}
+
+const fn search(model: &'static str) -> Method {
+    let arguments = &["domain", "offset", "limit", "order"];
+    let says = "Returns the ids of the rows that a domain lets through.";
+    method(
+        model,
+        "search",
+        arguments,
+        About::Database,
+        Keys::User,
+        Effect::Reads,
+        says,
+    )
+}
+
+const fn search_read(model: &'static str) -> Method {
+    let arguments = &["domain", "fields", "offset", "limit", "order"];
+    let says = "Returns the rows that a domain lets through.";
+    method(
+        model,
+        "search_read",
+        arguments,
+        About::Database,
+        Keys::User,
+        Effect::Reads,
+        says,
+    )
+}
+
 /// Returns the methods of a model that is searched.
 const fn searched(model: &'static str) -> [Method; 6] {
     use About::Database;
     use Effect::Reads;
     use Keys::User;
     [
-        method(
-            model,
-            "fields_get",
-            &["allfields", "attributes"],
-            Database,
-            User,
-            Reads,
-            "Returns the type of each field.",
-        ),
+        fields_get(model, User),
         method(
             model,
             "read",
@@ -145,15 +179,7 @@ const fn searched(model: &'static str) -> [Method; 6] {
             Reads,
             "Returns a list for each group: its values, then its aggregates.",
         ),
-        method(
-            model,
-            "search",
-            &["domain", "offset", "limit", "order"],
-            Database,
-            User,
-            Reads,
-            "Returns the ids of the rows that a domain lets through.",
-        ),
+        search(model),
         method(
             model,
             "search_count",
@@ -163,15 +189,7 @@ const fn searched(model: &'static str) -> [Method; 6] {
             Reads,
             "Returns how many rows a domain lets through.",
         ),
-        method(
-            model,
-            "search_read",
-            &["domain", "fields", "offset", "limit", "order"],
-            Database,
-            User,
-            Reads,
-            "Returns the rows that a domain lets through.",
-        ),
+        search_read(model),
     ]
 }
 
@@ -189,7 +207,31 @@ static JOURNAL: [Method; 6] = searched("outlook.bridge.journal");
 static MEETING: [Method; 6] = searched("outlook.bridge.meeting");
 static TROUBLE: [Method; 6] = searched("outlook.bridge.trouble");
 
-static METHODS: [&[Method]; 7] = [&ACCOUNT, &JOURNAL, &MEETING, &TROUBLE, &OF_ROWS, &OWN, &STOCK];
+static METHODS: [&[Method]; 8] = [
+    &ACCOUNT, &JOURNAL, &MEETING, &TROUBLE, &OF_ROWS, &OWN, &EVENTS, &STOCK,
+];
+
+/// The methods about one event of Odoo.
+static EVENTS: [Method; 2] = [
+    method(
+        "calendar.event",
+        "preview",
+        &["ids", "key"],
+        Row,
+        User,
+        Reads,
+        "Returns what becomes of an event, or of a series by its key, if it waits for a choice, and whom Outlook would mail.",
+    ),
+    method(
+        "calendar.event",
+        "answer_preview",
+        &["ids", "choice", "invite", "invitations", "key"],
+        Row,
+        User,
+        Writes,
+        "Chooses whether Outlook gets an event that waits, and whether it invites the guests: `invitations`, as announced.",
+    ),
+];
 
 static OF_ROWS: [Method; 7] = [
     method(
@@ -471,42 +513,10 @@ static OWN: [Method; 24] = [
 
 /// The methods under the names that they have in Odoo without the add-on.
 static STOCK: [Method; 20] = [
-    method(
-        "ir.model",
-        "fields_get",
-        &["allfields", "attributes"],
-        Database,
-        User,
-        Reads,
-        "Returns the type of each field.",
-    ),
-    method(
-        "ir.model",
-        "search",
-        &["domain", "offset", "limit", "order"],
-        Database,
-        User,
-        Reads,
-        "Returns the ids of models.",
-    ),
-    method(
-        "ir.model",
-        "search_read",
-        &["domain", "fields", "offset", "limit", "order"],
-        Database,
-        User,
-        Reads,
-        "Returns the models that can be called.",
-    ),
-    method(
-        USERS,
-        "fields_get",
-        &["allfields", "attributes"],
-        Database,
-        User,
-        Reads,
-        "Returns the type of each field.",
-    ),
+    fields_get("ir.model", User),
+    search("ir.model"),
+    search_read("ir.model"),
+    fields_get(USERS, User),
     method(
         USERS,
         "context_get",
@@ -570,15 +580,7 @@ static STOCK: [Method; 20] = [
         Writes,
         "Ends the pause of the database.",
     ),
-    method(
-        SETTINGS,
-        "fields_get",
-        &["allfields", "attributes"],
-        Database,
-        Administrator,
-        Reads,
-        "Returns the type of each field.",
-    ),
+    fields_get(SETTINGS, Administrator),
     method(
         SETTINGS,
         "default_get",
@@ -615,15 +617,7 @@ static STOCK: [Method; 20] = [
         Writes,
         "Carries out what a wizard holds.",
     ),
-    method(
-        RESET,
-        "fields_get",
-        &["allfields", "attributes"],
-        Database,
-        Administrator,
-        Reads,
-        "Returns the type of each field.",
-    ),
+    fields_get(RESET, Administrator),
     method(
         RESET,
         "default_get",

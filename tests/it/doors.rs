@@ -141,6 +141,12 @@ fn with_arguments() -> Vec<(&'static str, &'static str, Value)> {
             "sync",
             json!({"nonce": "a", "next_nonce": "b", "existing_left": [], "departed": [{"user_id": 7, "deleted": true}]}),
         ),
+        ("calendar.event", "preview", json!({"ids": [1]})),
+        (
+            "calendar.event",
+            "answer_preview",
+            json!({"ids": [1], "choice": "leave"}),
+        ),
         ("outlook.bridge.journal", "other_value", json!({"line_id": 1})),
         (
             "outlook.bridge.meeting",

@@ -114,10 +114,20 @@ impl Records {
     }
 }
 
-#[derive(Deserialize)]
+/// The fields that a caller wants; all if none is named.
+#[derive(Default, Deserialize)]
 struct Wanted {
     #[serde(default)]
     fields: Vec<String>,
+}
+
+impl Wanted {
+    fn of(&self, mut values: Map<String, Value>) -> Map<String, Value> {
+        if !self.fields.is_empty() {
+            values.retain(|name, _| self.fields.contains(name));
+        }
+        values
+    }
 }
 
 #[derive(Deserialize)]
@@ -128,8 +138,8 @@ struct Created {
 #[derive(Deserialize)]
 struct Read {
     ids: Vec<i64>,
-    #[serde(default)]
-    fields: Option<Vec<String>>,
+    #[serde(flatten)]
+    wanted: Wanted,
 }
 
 #[derive(Deserialize)]
@@ -247,13 +257,7 @@ fn register_settings(module: &mut RpcModule<Engine>) -> anyhow::Result<()> {
     method!(
         module,
         "res.config.settings.default_get",
-        |engine, caller, wanted: Wanted| {
-            let mut values = settings(&base(&engine, caller).await?);
-            if !wanted.fields.is_empty() {
-                values.retain(|name, _| wanted.fields.contains(name));
-            }
-            values
-        }
+        |engine, caller, wanted: Wanted| { wanted.of(settings(&base(&engine, caller).await?)) }
     );
     method!(
         module,
@@ -287,13 +291,7 @@ fn register_resets(module: &mut RpcModule<Engine>) -> anyhow::Result<()> {
     method!(
         module,
         "microsoft.calendar.account.reset.default_get",
-        |_engine, _caller, wanted: Wanted| {
-            let mut values = choices();
-            if !wanted.fields.is_empty() {
-                values.retain(|name, _| wanted.fields.contains(name));
-            }
-            values
-        }
+        |_engine, _caller, wanted: Wanted| { wanted.of(choices()) }
     );
     method!(
         module,
@@ -307,10 +305,8 @@ fn register_resets(module: &mut RpcModule<Engine>) -> anyhow::Result<()> {
         |engine, caller, read: Read| {
             let mut rows = Vec::new();
             for id in &read.ids {
-                let mut row = content(&engine, &caller.database, RESET, *id).await?;
-                if let Some(fields) = read.fields.as_ref().filter(|fields| !fields.is_empty()) {
-                    row.retain(|name, _| fields.contains(name));
-                }
+                let held = content(&engine, &caller.database, RESET, *id).await?;
+                let mut row = read.wanted.of(held);
                 row.insert("id".to_owned(), json!(id));
                 rows.push(row);
             }
