@@ -232,6 +232,7 @@ impl Config {
             listen: self.listen.clone(),
             admin_listen: (self.admin_listen != OFF).then(|| self.admin_listen.clone()),
             trusted_proxies: networks("trusted_proxies", &self.trusted_proxies)?,
+            public_url: self.public_url.as_deref().map(url::Url::parse).transpose()?,
         })
     }
 

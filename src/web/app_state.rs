@@ -1,6 +1,7 @@
 //! What every handler uses, and how much of a body it reads.
 
 use ipnet::IpNet;
+use url::Url;
 
 use super::{limits, methods};
 
@@ -19,4 +20,6 @@ pub struct AppState {
     pub methods: methods::Methods,
     pub limits: limits::Limits,
     pub trusted_proxies: Vec<IpNet>,
+    /// The service's own address, as others see it.
+    pub public_url: Option<Url>,
 }

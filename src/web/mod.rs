@@ -27,6 +27,7 @@ use futures_util::future::try_join;
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_actix_web::TracingLogger;
+use url::Url;
 
 use self::app_state::AppState;
 use crate::engine::Engine;
@@ -52,6 +53,8 @@ pub struct HttpSettings {
     pub admin_listen: Option<String>,
     /// The proxies that may say where a request comes from.
     pub trusted_proxies: Vec<IpNet>,
+    /// The service's own address, as others see it, if it is set.
+    pub public_url: Option<Url>,
 }
 
 /// The servers, bound and prepared; the caller awaits them.
@@ -111,6 +114,7 @@ pub fn serve(
         methods: methods::Methods::new(engine)?,
         limits: limits::Limits::new(),
         trusted_proxies: http.trusted_proxies.clone(),
+        public_url: http.public_url.clone(),
     });
     let server = HttpServer::new(move || {
         App::new()

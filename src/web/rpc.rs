@@ -141,6 +141,8 @@ pub(super) enum Refusal {
     NoKey,
     NoDatabase,
     Encoded,
+    /// A page of another site can send no JSON.
+    NotJson,
     TooLarge(usize),
     TooSlow,
     Broken,
@@ -154,7 +156,7 @@ impl Refusal {
             Self::LimitReached(_) | Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::NoKey => StatusCode::UNAUTHORIZED,
             Self::NoDatabase => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Encoded | Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
@@ -175,6 +177,9 @@ impl Refusal {
             Self::NoKey => OdooError::AccessDenied("a bearer key is needed".to_owned()),
             Self::NoDatabase => OdooError::user("the header X-Odoo-Database is needed"),
             Self::Encoded => OdooError::user("the request's body must not be compressed"),
+            Self::NotJson => {
+                OdooError::user("the request's body must be JSON, and its Content-Type application/json")
+            }
             Self::TooLarge(most) if most < LARGEST_BODY => OdooError::user(format!(
                 "the request is larger than {} KiB, and its headers do not bring the key of a database",
                 most / 1024

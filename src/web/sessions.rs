@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::access::{Holder, Opened};
 use super::app_state::AppState;
@@ -60,8 +61,10 @@ async fn read(state: &AppState, request: &HttpRequest, payload: web::Payload) ->
         matches!(kind.trim(), "application/json" | "application/json-rpc")
     };
     if !request.headers().get(CONTENT_TYPE).is_some_and(is_json) {
-        let error = OdooError::user("the request's body must be JSON, and its Content-Type application/json");
-        return Err(HttpResponse::UnsupportedMediaType().json(wire::web_answer(Value::Null, Err(error))));
+        let refusal = Refusal::NotJson;
+        let status = refusal.status();
+        let body = |error| wire::web_answer(Value::Null, Err(error));
+        return Err(refusal.answer(state, from, status, body));
     }
     match rpc::read_call(state, request, from, payload, Shown::Cookie).await {
         Ok((sender, body)) => match wire::read_web(&body) {
@@ -91,9 +94,24 @@ fn parameters<T: DeserializeOwned>(params: Map<String, Value>) -> Result<T, Odoo
     serde_json::from_value(Value::Object(params)).map_err(|error| OdooError::user(format!("params: {error}")))
 }
 
+/// Returns whether the caller uses HTTPS. A proxy may not say so: then it is known by the service's
+/// own address, if the caller names its host.
+fn is_encrypted(state: &AppState, request: &HttpRequest) -> bool {
+    let connection = request.connection_info();
+    let own = state.public_url.as_ref().filter(|own| own.scheme() == "https");
+    connection.scheme() == "https" || own.is_some_and(|own| is_host_of(own, connection.host()))
+}
+
+fn is_host_of(own: &Url, host: &str) -> bool {
+    let Ok(named) = Url::parse(&format!("https://{host}")) else {
+        return false;
+    };
+    (named.host(), named.port_or_known_default()) == (own.host(), own.port_or_known_default())
+}
+
 /// Returns the header that sets the cookie for so many seconds.
-fn cookie(request: &HttpRequest, token: &str, seconds: i64) -> String {
-    let secure = if request.connection_info().scheme() == "https" {
+fn cookie(state: &AppState, request: &HttpRequest, token: &str, seconds: i64) -> String {
+    let secure = if is_encrypted(state, request) {
         "; Secure"
     } else {
         ""
@@ -133,7 +151,7 @@ pub async fn authenticate(
         Ok((token, info)) => HttpResponse::Ok()
             .insert_header((
                 SET_COOKIE,
-                cookie(&request, &token, LONGEST_SESSION.num_seconds()),
+                cookie(&state, &request, &token, LONGEST_SESSION.num_seconds()),
             ))
             .json(wire::web_answer(read.id, Ok(info))),
         Err(error) => answer(read.id, Err(error)),
@@ -233,7 +251,7 @@ pub async fn destroy(
     };
     match state.methods.end_session(&session.token_hash).await {
         Ok(()) => HttpResponse::Ok()
-            .insert_header((SET_COOKIE, cookie(&request, "", 0)))
+            .insert_header((SET_COOKIE, cookie(&state, &request, "", 0)))
             .json(wire::web_answer(read.id, Ok(Value::Null))),
         Err(error) => answer(read.id, Err(error)),
     }
@@ -278,4 +296,29 @@ pub async fn call_kw(
     };
     let key = Opening::Known(Box::new(key.clone()));
     answer(id, rpc::execute(&state, &sender, call, key).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_address_is_known_by_its_host_and_port() {
+        let own = |text: &str| Url::parse(text).unwrap();
+        assert!(is_host_of(
+            &own("https://bridge.example.com"),
+            "bridge.example.com"
+        ));
+        assert!(is_host_of(
+            &own("https://bridge.example.com/x"),
+            "Bridge.Example.com:443"
+        ));
+        assert!(is_host_of(
+            &own("https://bridge.example.com:8443"),
+            "bridge.example.com:8443"
+        ));
+        for other in ["127.0.0.1:8470", "bridge.example.com:80", "example.com", ""] {
+            assert!(!is_host_of(&own("https://bridge.example.com"), other), "{other}");
+        }
+    }
 }

@@ -235,6 +235,7 @@ impl Stack {
             listen: "127.0.0.1:0".to_owned(),
             admin_listen: Some("127.0.0.1:0".to_owned()),
             trusted_proxies: vec![TRUSTED_PROXY.parse().expect("a network")],
+            public_url: None,
         };
         let serving = web::serve(engine.clone(), metrics, &http, None).expect("a port");
         let servers = serving.handles();
