@@ -26,11 +26,50 @@ fn schema(argument: &str) -> Value {
         "offset" | "limit" => json!({"type": "integer", "minimum": 0}),
         "week_start" => json!({"type": "integer", "minimum": 1, "maximum": 7}),
         "user_id" | "line_id" | "meeting_id" => of("integer"),
-        "remove" | "send" => of("boolean"),
+        "choice" => json!({"type": "string", "enum": ["leave", "future", "all"]}),
+        "invitations" => json!({"type": "integer", "minimum": 0}),
+        "remove" | "send" | "invite" => of("boolean"),
         "vals_list" => json!({"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}),
         "invited" => json!({"type": "array", "items": {"type": "object"}}),
         "facts" | "choices" => of("object"),
         _ => of("string"),
+    }
+}
+
+/// Returns whether a method cannot do without an argument.
+fn is_required(method: &Method, argument: &str) -> bool {
+    match argument {
+        "ids" => matches!(
+            method.name,
+            "read"
+                | "retry"
+                | "execute"
+                | "stop_microsoft_synchronization"
+                | "restart_microsoft_synchronization"
+        ),
+        "user_id" => method.model == "res.users",
+        "choice" | "choices" | "invited" | "line_id" | "meeting_id" | "remove" | "send" | "vals_list" => true,
+        _ => false,
+    }
+}
+
+/// Returns the schema of what a method returns. One name has one meaning in all models.
+fn answer(method: &Method) -> Value {
+    let of = |kind: &str| json!({"type": kind});
+    let list_of = |items: Value| json!({"type": "array", "items": items});
+    match method.name {
+        "search" => list_of(of("integer")),
+        "search_count" => json!({"type": "integer", "minimum": 0}),
+        "search_read" | "read" => list_of(json!({"type": "object", "required": ["id"]})),
+        "read_group" => list_of(of("array")),
+        "create" => json!({"oneOf": [of("integer"), list_of(of("integer"))]}),
+        "journal" | "removals" => list_of(of("object")),
+        "unpair" | "signal" | "retry" | "put_back" => of("boolean"),
+        "get" | "set" | "progress" => json!({}),
+        // Of a wizard, they return nothing.
+        "set_values" | "reset_account" => json!({"type": ["object", "null"]}),
+        name if name.ends_with("_microsoft_synchronization") => of("null"),
+        _ => of("object"),
     }
 }
 
@@ -57,10 +96,10 @@ pub fn open_rpc() -> Value {
             let arguments: Vec<Value> = method
                 .arguments
                 .iter()
-                .map(|name| json!({"name": name, "schema": schema(name)}))
+                .map(|name| json!({"name": name, "schema": schema(name), "required": is_required(method, name)}))
                 .collect();
             json!({"name": method.full_name(), "summary": described(method), "paramStructure": "either",
-                "params": arguments, "result": {"name": "result", "schema": {}}})
+                "params": arguments, "result": {"name": "result", "schema": answer(method)}})
         })
         .collect();
     json!({
@@ -97,18 +136,29 @@ fn api_document() -> Value {
                 .iter()
                 .map(|name| ((*name).to_owned(), schema(name)))
                 .collect();
+            let required: Vec<&str> = method
+                .arguments
+                .iter()
+                .copied()
+                .filter(|name| is_required(method, name))
+                .collect();
             let operation = json!({"post": {
                 "operationId": method.full_name(),
                 "tags": [method.model],
                 "summary": described(method),
                 "parameters": [{"$ref": "#/components/parameters/Database"}],
-                "requestBody": {"content": {"application/json": {"schema":
-                    {"type": "object", "properties": properties}}}},
+                "requestBody": {"required": !required.is_empty(), "content": {"application/json": {"schema":
+                    {"type": "object", "properties": properties, "required": required}}}},
                 "responses": {
-                    "200": {"description": "What the method returns.", "content": {"application/json": {"schema": {}}}},
+                    "200": {"description": "What the method returns.", "content": {"application/json": {"schema": answer(method)}}},
+                    "400": {"description": "The request is cut short, or is no HTTP."},
                     "401": refused("The key is missing or wrong."),
                     "403": refused("The key does not open this."),
                     "404": refused("The method or a record does not exist."),
+                    "408": refused("The request takes too long."),
+                    "411": refused("The body comes without its length."),
+                    "413": refused("The body is too large."),
+                    "415": refused("The body is compressed."),
                     "422": refused("An argument is wrong."),
                     "429": refused("There are too many calls."),
                 },

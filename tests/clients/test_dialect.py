@@ -4,99 +4,29 @@ sets the settings."""
 
 import json
 import subprocess
-import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import odoolib
 import odooly
 import odoorpc
 import pytest
 
-from tools.stack import postgres
-from tools.stack.process import free_port
-from tools.stack.service import Service
-from tools.stack.sim import CLIENT_ID, CLIENT_SECRET, Simulator
+from .site import ANN, ANN_ID, DATABASE, Site, serving
 
-ANN = "ann@contoso.example"
-ANN_ID = 7
-# Odoo is not there: its part is played by the calls that the add-on makes.
-ODOO_URL = "http://odoo.test:8069"
-REDIRECT_URI = f"{ODOO_URL}/microsoft_account/authentication"
-DATABASE = "customers"
 ACCOUNT = "outlook.bridge.account"
 JOURNAL = "outlook.bridge.journal"
 SETTINGS = "res.config.settings"
 RESET = "microsoft.calendar.account.reset"
 
 
-@dataclass
-class Site:
-    """A service with one user, and the key of an administrator."""
-
-    service: Service
-    key: str
-    users_key: str
-
-    @property
-    def port(self) -> int:
-        return urlsplit(self.service.url).port
-
-
-def result(answer: Any) -> Any:
-    body = answer.json()
-    assert "error" not in body, body
-    return body["result"]
-
-
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    server = postgres.for_tests(tmp_path / "postgres.log")
-    server.start()
-    name = f"ob_{uuid.uuid4().hex[:10]}"
-    server.create(name)
-    sim = Simulator(free_port(), tmp_path, None, [REDIRECT_URI])
-    sim.start()
-    service = Service(
-        port=free_port(),
-        admin_port=free_port(),
-        database_url=server.url(name),
-        data_dir=tmp_path / "data",
-        run_dir=tmp_path,
-        graph_url=sim.graph_url,
-        login_url=sim.login_url,
-    )
-    (tmp_path / "data").mkdir()
-    service.start()
-    try:
-        pair(service, sim)
-        key = service.run("keys", "create", "--name", "clients").strip()
-        users_key = service.run("keys", "create", "--name", "Ann's", "--user", str(ANN_ID)).strip()
-        yield Site(service, key, users_key)
-    finally:
-        service.stop()
-        sim.stop()
-        server.drop(name)
-        server.stop()
-
-
-def pair(service: Service, sim: Simulator) -> None:
-    """Pairs a database and connects Ann, as the add-on does."""
-    database = str(uuid.uuid4())
-    pairing = {"name": DATABASE, "base_url": ODOO_URL, "series": "19.0"}
-    key = result(service.call(database, 2, service.enroll(), "outlook.bridge", "pair", **pairing))["api_key"]
-    app = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    result(service.call(database, 2, key, SETTINGS, "set_values", **app))
-    wanted = {"from_url": "/", "email": ANN, "name": "Ann"}
-    url = result(service.call(database, ANN_ID, key, "res.users", "authorize_url", **wanted))
-    url = url["url"] if isinstance(url, dict) else url
-    landed = dict(parse_qsl(urlsplit(sim.consent(url, ANN)).query))
-    result(service.call(database, ANN_ID, key, "res.users", "redeem", **landed))
+    with serving(tmp_path) as made:
+        yield made
 
 
 Execute = Callable[..., Any]
