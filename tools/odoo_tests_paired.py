@@ -73,7 +73,7 @@ def pair(database):
     from odoo.addons.microsoft_calendar_bridge.tests.common import CODE, URL, FakeService
 
     service = FakeService()
-    OutlookBridgeClient._post = lambda client, url, payload, timeout: service.post(client, url, payload, timeout)
+    OutlookBridgeClient._post = lambda client, url, call, timeout: service.post(client, url, call, timeout)
 
     def connect(users):
         accounts = users.env["outlook.bridge.account"].sudo()

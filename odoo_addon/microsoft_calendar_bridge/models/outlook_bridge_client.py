@@ -116,7 +116,7 @@ class OutlookBridgeClient(models.AbstractModel):
         )
 
     @api.model
-    def _post(self, url, payload, timeout):
+    def _post(self, url, call, timeout):
         """The only method that uses the network."""
         # a copy of this database has the same uuid and key, but another name
         headers = {
@@ -124,11 +124,43 @@ class OutlookBridgeClient(models.AbstractModel):
             HEADER_API: str(API),
             HEADER_API_LOWEST: str(API_LOWEST),
         }
-        uuid, _uid, key, _model, method = payload["params"]["args"][:5]
-        if method != "pair":
+        if call["method"] == "pair":
+            # a one-time code is no key, which a header could bring
+            url, body = f"{url}/jsonrpc", self._envelope(call)
+        else:
             # the service reads no large body before it sees a key that it knows
-            headers.update({"Authorization": f"Bearer {key}", "X-Odoo-Database": uuid or ""})
-        return requests.post(url, json=payload, headers=headers, timeout=timeout, allow_redirects=False)
+            headers["Authorization"] = f"Bearer {call['key']}"
+            headers["X-Odoo-Database"] = call["db"] or ""
+            headers["X-Odoo-User"] = str(call["uid"])
+            url, body = f"{url}/json/2/{call['model']}/{call['method']}", call["kwargs"]
+        return requests.post(url, json=body, headers=headers, timeout=timeout, allow_redirects=False)
+
+    @api.model
+    def _envelope(self, call):
+        """Returns a call in the older dialect."""
+        args = [call[name] for name in ("db", "uid", "key", "model", "method")]
+        return {
+            "jsonrpc": "2.0",
+            "method": "call",
+            "id": 1,
+            "params": {"service": "object", "method": "execute_kw", "args": [*args, [], call["kwargs"]]},
+        }
+
+    @api.model
+    def _read_answer(self, response):
+        """Returns the result and the error, or raises ValueError if it is no answer of the service."""
+        body = response.json()
+        if isinstance(body, dict) and "jsonrpc" in body:
+            if error := body.get("error"):
+                return None, {"message": error.get("message"), **(error.get("data") or {})}
+            if "result" not in body:
+                raise ValueError(response.status_code)
+            return body["result"], None
+        if response.status_code == 200:
+            return body, None
+        if not (response.status_code >= 400 and isinstance(body, dict) and "name" in body and "message" in body):
+            raise ValueError(response.status_code)
+        return None, body
 
     @api.model
     def _call(self, model, method, *, uid=None, timeout=TIMEOUT, url=None, api_key=None, **kwargs):
@@ -138,12 +170,10 @@ class OutlookBridgeClient(models.AbstractModel):
         # settings
         if self._is_overheard(url):
             raise BridgeUnavailable(self._overheard_words(url))
-        payload = self._payload(model, method, kwargs, uid or self.env.uid or SUPERUSER_ID, api_key)
+        call = self._describe(model, method, kwargs, uid or self.env.uid or SUPERUSER_ID, api_key)
         try:
-            response = self._post(f"{url}/jsonrpc", payload, timeout)
-            body = response.json()
-            if not isinstance(body, dict) or not ("result" in body or "error" in body):
-                raise ValueError(response.status_code)
+            response = self._post(url, call, timeout)
+            result, refusal = self._read_answer(response)
             lowest, latest = self._read_versions(response.headers)
         except (requests.RequestException, ValueError) as error:
             _unreachable[url] = time.monotonic()
@@ -160,26 +190,19 @@ class OutlookBridgeClient(models.AbstractModel):
         # unpairing is the same in every version
         if method != "unpair":
             self._check_versions(lowest, latest)
-        if body.get("error"):
-            self._raise(body["error"])
-        return body["result"]
+        if refusal is not None:
+            self._raise(refusal)
+        return result
 
     @api.model
-    def _payload(self, model, method, kwargs, uid, api_key=None):
-        args = [
-            self.env["ir.config_parameter"].sudo().get_param("database.uuid"),
-            uid,
-            api_key or self._get_key(),
-            model,
-            method,
-            [],
-            kwargs,
-        ]
+    def _describe(self, model, method, kwargs, uid, api_key=None):
         return {
-            "jsonrpc": "2.0",
-            "method": "call",
-            "id": 1,
-            "params": {"service": "object", "method": "execute_kw", "args": args},
+            "db": self.env["ir.config_parameter"].sudo().get_param("database.uuid"),
+            "uid": uid,
+            "key": api_key or self._get_key(),
+            "model": model,
+            "method": method,
+            "kwargs": kwargs,
         }
 
     @api.model
@@ -193,11 +216,11 @@ class OutlookBridgeClient(models.AbstractModel):
         url = self._get_url()
         if self._recently_down() or self._is_overheard(url):
             return None
-        payload = self._payload(model, method, {}, SUPERUSER_ID)
+        described = self._describe(model, method, {}, SUPERUSER_ID)
 
         def call():
             try:
-                self._post(f"{url}/jsonrpc", payload, QUICK)
+                self._post(url, described, QUICK)
             except requests.RequestException as error:
                 _unreachable[url] = time.monotonic()
                 _logger.debug("%s.%s: %s", model, method, type(error).__name__)
@@ -240,8 +263,7 @@ class OutlookBridgeClient(models.AbstractModel):
 
     @api.model
     def _raise(self, error):
-        data = error.get("data") or {}
-        name, message = data.get("name"), data.get("message") or error.get("message") or ""
+        name, message = error.get("name"), error.get("message") or ""
         if name == "odoo.exceptions.AccessDenied":
             raise AccessDenied(message or self.env._("The Outlook bridge refused the call."))
         if name == "odoo.exceptions.MissingError":

@@ -98,12 +98,20 @@ class Refusal(Exception):
         self.name = name
 
 
-class FakeResponse:
-    status_code = 200
+# The statuses of the service's refusals.
+STATUSES = {
+    "odoo.exceptions.AccessDenied": 401,
+    "odoo.exceptions.AccessError": 403,
+    "odoo.exceptions.MissingError": 404,
+    "odoo.exceptions.UserError": 422,
+}
 
-    def __init__(self, body, headers):
+
+class FakeResponse:
+    def __init__(self, body, headers, status_code=200):
         self.body = body
         self.headers = headers
+        self.status_code = status_code
 
     def json(self):
         return json.loads(json.dumps(self.body))
@@ -233,16 +241,14 @@ class FakeService:
 
     # the HTTP boundary
 
-    def post(self, _client, url, payload, timeout):
+    def post(self, _client, url, call, timeout):
         if self.down:
             raise requests.ConnectionError("refused")
-        assert url == f"{URL}/jsonrpc", url
+        assert url == URL, url
         assert timeout
-        json.dumps(payload)
-        db, uid, key, model, method, args, kwargs = payload["params"]["args"]
-        assert args == []
-        call = {"db": db, "uid": uid, "key": key, "model": model, "method": method, "kwargs": copy.deepcopy(kwargs)}
-        self.calls.append(call)
+        json.dumps(call)
+        self.calls.append(copy.deepcopy(call))
+        key, model, method, kwargs = (call[name] for name in ("key", "model", "method", "kwargs"))
         try:
             if refusal := self.errors.get((model, method)):
                 raise refusal
@@ -257,12 +263,11 @@ class FakeService:
             result = getattr(self, HANDLERS.get((model, method), f"do_{method}"))(**kwargs)
         except Refusal as refusal:
             data = {"name": refusal.name, "message": str(refusal), "arguments": [str(refusal)], "context": {}}
-            error = {"code": 200, "message": "Odoo", "data": data}
-            return FakeResponse({"jsonrpc": "2.0", "id": 1, "error": error}, self.headers)
+            return FakeResponse(data, self.headers, STATUSES.get(refusal.name, 500))
         if self.lose_answers:
             self.lose_answers -= 1
             raise requests.ReadTimeout("lost")
-        return FakeResponse({"jsonrpc": "2.0", "id": 1, "result": result}, self.headers)
+        return FakeResponse(result, self.headers)
 
     def do_pair(self, name, base_url, series, present_key=None):
         if self.is_known and present_key not in (KEY, NEXT_KEY):
@@ -573,8 +578,8 @@ class BridgeMixin:
         outlook_bridge_pairing._redeemed.clear()
         service = self.service
 
-        def _post(client, url, payload, timeout):
-            return service.post(client, url, payload, timeout)
+        def _post(client, url, call, timeout):
+            return service.post(client, url, call, timeout)
 
         patcher = patch.object(OutlookBridgeClient, "_post", _post)
         patcher.start()

@@ -97,7 +97,7 @@ class TestCheck(BridgeCase):
             (requests.exceptions.ConnectTimeout("slow"), "firewall"),
             (requests.exceptions.ReadTimeout("slow"), "try again in a minute"),
             (requests.exceptions.ConnectionError("Connection refused"), "the port is right"),
-            (ValueError(200), "must pass /jsonrpc"),
+            (ValueError(200), "must pass /jsonrpc and /json/2 on"),
         ):
             client = type(self.env["outlook.bridge.client"])
             with patch.object(client, "_post", side_effect=error):

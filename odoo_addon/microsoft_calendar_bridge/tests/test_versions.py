@@ -3,7 +3,7 @@
 
 from unittest.mock import patch
 
-from odoo.exceptions import UserError
+from odoo.exceptions import MissingError, UserError
 from odoo.tests import tagged
 
 from odoo.addons.microsoft_calendar_bridge.models import outlook_bridge_client
@@ -14,7 +14,7 @@ from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_client import (
     OutlookBridgeClient,
 )
 
-from .common import CODE, URL, BridgeCase, Refusal
+from .common import CODE, URL, BridgeCase, FakeResponse, Refusal
 
 POST = OutlookBridgeClient._post
 # the oldest and the newest service that understand this add-on, and those just beyond
@@ -33,12 +33,54 @@ class TestVersions(BridgeCase):
     def test_each_call_says_which_versions_are_understood(self):
         client = self.env["outlook.bridge.client"]
         for method in ("pair", "sync", "status"):
-            payload = {"params": {"args": ["uuid", 1, "key", "model", method, [], {}]}}
+            call = {"db": "uuid", "uid": 7, "key": "key", "model": "model", "method": method, "kwargs": {"a": 1}}
             with patch.object(outlook_bridge_client.requests, "post") as post:
-                POST(client, URL, payload, 1)
+                POST(client, URL, call, 1)
             headers = post.call_args.kwargs["headers"]
             self.assertEqual(headers["X-Bridge-Api"], str(API))
             self.assertEqual(headers["X-Bridge-Api-Lowest"], str(API_LOWEST))
+
+    def test_a_key_is_in_the_headers_and_a_code_is_not(self):
+        client = self.env["outlook.bridge.client"]
+        call = {"db": "uuid", "uid": 7, "key": "secret", "model": "res.users", "method": "stop", "kwargs": {"a": 1}}
+        with patch.object(outlook_bridge_client.requests, "post") as post:
+            POST(client, URL, call, 1)
+            POST(client, URL, {**call, "method": "pair"}, 1)
+        (keyed, coded) = post.call_args_list
+        self.assertEqual(keyed.args, (f"{URL}/json/2/res.users/stop",))
+        self.assertEqual(keyed.kwargs["json"], {"a": 1})
+        headers = keyed.kwargs["headers"]
+        self.assertEqual(
+            [headers[name] for name in ("Authorization", "X-Odoo-Database", "X-Odoo-User")],
+            ["Bearer secret", "uuid", "7"],
+        )
+        self.assertEqual(coded.args, (f"{URL}/jsonrpc",))
+        self.assertNotIn("Authorization", coded.kwargs["headers"])
+        args = coded.kwargs["json"]["params"]["args"]
+        self.assertEqual(args, ["uuid", 7, "secret", "res.users", "pair", [], {"a": 1}])
+
+    def test_what_is_no_answer_of_the_service_decides_nothing(self):
+        client = self.env["outlook.bridge.client"]
+        for status, body in ((502, {"message": "Bad gateway"}), (404, []), (301, {}), (200, {"jsonrpc": "2.0"})):
+            response = FakeResponse(body, {}, status)
+            with patch.object(OutlookBridgeClient, "_post", return_value=response), self.assertRaises(BridgeUnavailable):
+                client._call("outlook.bridge", "status", url=URL)
+
+    def test_either_dialect_is_understood(self):
+        client = self.env["outlook.bridge.client"]
+        data = {"name": "odoo.exceptions.MissingError", "message": "Gone"}
+        for status, body in ((404, data), (200, {"jsonrpc": "2.0", "error": {"message": "Odoo", "data": data}})):
+            response = FakeResponse(body, {}, status)
+            with patch.object(OutlookBridgeClient, "_post", return_value=response):
+                with self.assertRaisesRegex(MissingError, "Gone"):
+                    client._call("outlook.bridge", "status", url=URL)
+        for body in (7, {"jsonrpc": "2.0", "result": 7}):
+            response = FakeResponse(body, {})
+            with patch.object(OutlookBridgeClient, "_post", return_value=response):
+                self.assertEqual(client._call("outlook.bridge", "status", url=URL), 7)
+        busy = FakeResponse({"name": "odoo.exceptions.UserError", "message": "Busy"}, {}, 429)
+        with patch.object(OutlookBridgeClient, "_post", return_value=busy), self.assertRaisesRegex(UserError, "Busy"):
+            client._call("outlook.bridge", "status", url=URL)
 
     def test_neighbors_work_together(self):
         self.pair(self.ann)

@@ -58,7 +58,7 @@ def pair(env, user):
     from odoo.addons.microsoft_calendar_bridge.tests.common import CODE, URL, FakeService
 
     service = FakeService()
-    OutlookBridgeClient._post = lambda client, url, payload, timeout: service.post(client, url, payload, timeout)
+    OutlookBridgeClient._post = lambda client, url, call, timeout: service.post(client, url, call, timeout)
     service.set_account(user)
     env["outlook.bridge.pairing"]._save(url=URL, code=CODE)
     if "outlook.bridge.work" in env:
