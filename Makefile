@@ -84,6 +84,11 @@ test-e2e: setup ## Only the tests in a real Odoo and a real browser
 bench: setup ## Measure the bridge beside Odoo's own sync, at a simulated Microsoft (20 minutes; QUICK=1: without the large mailbox)
 	@exec $(PYTHON) -m tools.bench $(if $(QUICK),--quick)
 
+.PHONY: bench-calls
+bench-calls: setup ## Measure how many calls a second the service answers beside Odoo (2 minutes)
+	@cargo build --release --locked --workspace
+	@exec $(PYTHON) -m tools.bench.calls $(ARGS)
+
 .PHONY: bench-scale
 bench-scale: setup ## Measure 100, 1,000 and 10,000 idle mailboxes (ARGS="--mailboxes 100 --databases 1": one case)
 	@exec $(PYTHON) -m tools.bench.scale $(ARGS)

@@ -374,6 +374,12 @@ class Odoo:
         return self._process is not None and self._process.running
 
     @property
+    def pid(self) -> int:
+        if not self._process:
+            raise RuntimeError("Odoo was not started")
+        return self._process.pid
+
+    @property
     def redirect_uri(self) -> str:
         """Returns the address that must be registered at Microsoft."""
         return f"{self.url}/microsoft_account/authentication"
