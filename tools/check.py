@@ -235,6 +235,19 @@ def steps() -> list[Step]:
             [python, "-m", "pytest", "tests/e2e/test_f_recurrence.py"],
             contract | {"RULES": os.environ.get("RULES", "5000")},
         ),
+        Step(
+            "long",
+            "end to end: many random domains",
+            [python, "-m", "pytest", "tests/e2e/test_u_domains.py", "--timeout=3600"],
+            contract | {"DOMAIN_EXAMPLES": os.environ.get("DOMAIN_EXAMPLES", "2000")},
+        ),
+        Step("long", "the clients' packages", ["scripts/setup.sh", "--clients"]),
+        Step(
+            "long",
+            "random arguments for every method of the OpenAPI document",
+            [python, "-m", "pytest", "tests/clients/test_openapi.py", "--timeout=3600"],
+            {"OPENAPI_EXAMPLES": os.environ.get("OPENAPI_EXAMPLES", "60")},
+        ),
         Step("long", "end to end: what takes long", [python, "-m", "pytest", "tests/e2e", "-m", "long"], contract),
     ]
 
