@@ -63,7 +63,8 @@ class TestVersions(BridgeCase):
         client = self.env["outlook.bridge.client"]
         for status, body in ((502, {"message": "Bad gateway"}), (404, []), (301, {}), (200, {"jsonrpc": "2.0"})):
             response = FakeResponse(body, {}, status)
-            with patch.object(OutlookBridgeClient, "_post", return_value=response), self.assertRaises(BridgeUnavailable):
+            answering = patch.object(OutlookBridgeClient, "_post", return_value=response)
+            with answering, self.assertRaises(BridgeUnavailable):
                 client._call("outlook.bridge", "status", url=URL)
 
     def test_either_dialect_is_understood(self):
@@ -71,9 +72,9 @@ class TestVersions(BridgeCase):
         data = {"name": "odoo.exceptions.MissingError", "message": "Gone"}
         for status, body in ((404, data), (200, {"jsonrpc": "2.0", "error": {"message": "Odoo", "data": data}})):
             response = FakeResponse(body, {}, status)
-            with patch.object(OutlookBridgeClient, "_post", return_value=response):
-                with self.assertRaisesRegex(MissingError, "Gone"):
-                    client._call("outlook.bridge", "status", url=URL)
+            answering = patch.object(OutlookBridgeClient, "_post", return_value=response)
+            with answering, self.assertRaisesRegex(MissingError, "Gone"):
+                client._call("outlook.bridge", "status", url=URL)
         for body in (7, {"jsonrpc": "2.0", "result": 7}):
             response = FakeResponse(body, {})
             with patch.object(OutlookBridgeClient, "_post", return_value=response):

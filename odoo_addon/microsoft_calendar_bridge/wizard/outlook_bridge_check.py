@@ -195,8 +195,8 @@ class OutlookBridgeCheck(models.TransientModel):
                 title,
                 self.env._("Something else than the bridge answers at %(url)s.", url=url),
                 self.env._(
-                    "Check the address and the port. A proxy before the bridge must pass /jsonrpc and /json/2 on to it, without a "
-                    "login."
+                    "Check the address and the port. A proxy before the bridge must pass /jsonrpc and /json/2 on to "
+                    "it, without a login."
                 ),
             )
         return self._report("bridge_unused", title, str(error.args[0]), False)
