@@ -569,4 +569,18 @@ async fn the_descriptions_list_each_method() {
         json!({}),
     );
     assert_eq!(models.await.expect("rows")[0]["model"], ACCOUNT);
+    let page = execute(
+        &w,
+        (1, &admin),
+        "ir.model",
+        "search_read",
+        json!([[], ["model"], 1, 2]),
+        json!({}),
+    );
+    let page = page.await.expect("rows");
+    let (first, second) = (table::models()[1], table::models()[2]);
+    assert_eq!(
+        page,
+        json!([{"id": 2, "model": first}, {"id": 3, "model": second}])
+    );
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::dialect::{ACCOUNT, ADMINISTRATOR, RESET, SETTINGS, execute, json2, key, name_of, of_user, sql};
 use super::stack::{ANN, BEN};
-use super::world::{World, odoo_time, world};
+use super::world::{OUTSIDE, World, odoo_time, world};
 
 const JOURNAL: &str = "outlook.bridge.journal";
 
@@ -237,4 +237,121 @@ async fn only_odoo_says_where_it_is_and_only_the_add_on_sends_much() {
         .body(" ".repeat(70_000) + "{}");
     let answer = request.send().await.expect("an answer");
     assert_eq!(answer.status().as_u16(), 413);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_previewed_and_answered_by_its_organizers_key_alone() {
+    let mut w = world().await;
+    let (start, stop) = (odoo_time(4, "09:00:00"), odoo_time(4, "10:00:00"));
+    let event = w.odoo.create(7, "Of Ann", &start, &stop, &[]);
+    // Events with guests that were there before wait for a choice.
+    let waits = w.odoo.create(8, "Of Ben", &start, &stop, &[OUTSIDE]);
+    for record in w.odoo.records.values_mut() {
+        record["create_date"] = json!("2026-01-01 00:00:00");
+    }
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben");
+    w.quiet().await;
+    let (_, admin) = key(&w, ADMINISTRATOR).await;
+    let (_, ann) = key(&w, of_user(7)).await;
+    let (_, ben) = key(&w, of_user(8)).await;
+    let only_reads = Purpose {
+        may_write: false,
+        ..of_user(7)
+    };
+    let (_, reader) = key(&w, only_reads).await;
+    let call = async |who: (i32, &str), method: &str, ids: Value, kwargs: Value| {
+        execute(&w, who, "calendar.event", method, json!([ids]), kwargs).await
+    };
+    for who in [(1, admin.as_str()), (7, &ann), (7, &reader)] {
+        let told = call(who, "preview", json!([event]), json!({}))
+            .await
+            .expect("a preview");
+        assert_eq!(
+            (&told["events"], &told["future"]["mails"]),
+            (&json!([]), &json!(0))
+        );
+    }
+    let leave = json!({"choice": "leave"});
+    for (who, method, ids, kwargs, name) in [
+        (
+            (8, ben.as_str()),
+            "preview",
+            json!([event]),
+            json!({}),
+            "AccessError",
+        ),
+        (
+            (8, &ben),
+            "answer_preview",
+            json!([event]),
+            leave.clone(),
+            "AccessError",
+        ),
+        (
+            (7, &reader),
+            "answer_preview",
+            json!([event]),
+            leave.clone(),
+            "AccessError",
+        ),
+        // It does not wait for anything.
+        (
+            (7, &ann),
+            "answer_preview",
+            json!([event]),
+            leave.clone(),
+            "MissingError",
+        ),
+        (
+            (1, &admin),
+            "answer_preview",
+            json!([event]),
+            leave,
+            "MissingError",
+        ),
+        (
+            (1, &admin),
+            "preview",
+            json!([987_654]),
+            json!({}),
+            "MissingError",
+        ),
+        (
+            (1, &admin),
+            "preview",
+            json!([]),
+            json!({"key": "nobody's"}),
+            "MissingError",
+        ),
+        ((1, &admin), "preview", json!([]), json!({}), "UserError"),
+        ((1, &admin), "preview", json!([1, 2]), json!({}), "UserError"),
+    ] {
+        let error = call(who, method, ids.clone(), kwargs).await.unwrap_err();
+        assert_eq!(
+            name_of(&error),
+            format!("odoo.exceptions.{name}"),
+            "{who:?} {method} {ids}: {error}"
+        );
+    }
+    let waiting = call((8, &ben), "preview", json!([waits]), json!({}))
+        .await
+        .expect("a preview");
+    assert_eq!(
+        (&waiting["events"][0]["state"], &waiting["future"]["mails"]),
+        (&json!("waiting"), &json!(1))
+    );
+    let more = json!({"choice": "future", "invite": true, "invitations": 0});
+    let error = call((8, &ben), "answer_preview", json!([waits]), more)
+        .await
+        .unwrap_err();
+    assert_eq!(name_of(&error), "odoo.exceptions.UserError");
+    let invite = json!({"choice": "future", "invite": true, "invitations": 1});
+    let state = call((8, &ben), "answer_preview", json!([waits]), invite)
+        .await
+        .expect("a state");
+    assert_eq!(state["accounts"].as_array().map(Vec::len), Some(1));
+    let answered = call((8, &ben), "preview", json!([waits]), json!({}))
+        .await
+        .expect("a preview");
+    assert_eq!(answered["events"], json!([]));
 }

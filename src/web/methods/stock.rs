@@ -146,6 +146,28 @@ struct Read {
 struct Listed {
     #[serde(default = "everything")]
     domain: Domain,
+    #[serde(default)]
+    offset: usize,
+    /// As in Odoo, 0 is no limit.
+    #[serde(default)]
+    limit: usize,
+    #[serde(flatten)]
+    wanted: Wanted,
+}
+
+impl Listed {
+    /// Returns the models of a page, in the order of their names.
+    fn page(&self) -> Result<Vec<Value>, OdooError> {
+        let limit = if self.limit == 0 { usize::MAX } else { self.limit };
+        let found = models(&self.domain)?.into_iter().skip(self.offset).take(limit);
+        let shown = |mut row: Map<String, Value>| {
+            let id = row.remove("id");
+            let mut row = self.wanted.of(row);
+            row.extend(id.map(|id| ("id".to_owned(), id)));
+            Value::Object(row)
+        };
+        Ok(found.map(shown).collect())
+    }
 }
 
 fn everything() -> Domain {
@@ -163,15 +185,13 @@ pub(super) fn register(module: &mut RpcModule<Engine>) -> anyhow::Result<()> {
         |_engine, _caller, _arguments: NoArguments| described("ir.model")
     );
     method!(module, "ir.model.search", |_engine, _caller, listed: Listed| {
-        let ids = models(&listed.domain)?;
-        ids.into_iter()
-            .map(|mut row| row["id"].take())
-            .collect::<Vec<_>>()
+        let rows = listed.page()?.into_iter();
+        rows.map(|mut row| row["id"].take()).collect::<Vec<_>>()
     });
     method!(
         module,
         "ir.model.search_read",
-        |_engine, _caller, listed: Listed| models(&listed.domain)?
+        |_engine, _caller, listed: Listed| listed.page()?
     );
     Ok(())
 }
@@ -475,11 +495,20 @@ pub(super) async fn open_wizard(
 ///
 /// # Errors
 /// `UserError` for a field that there is not, and for a comparison other than equality.
-fn models(domain: &Domain) -> Result<Vec<Value>, OdooError> {
+fn models(domain: &Domain) -> Result<Vec<Map<String, Value>>, OdooError> {
     let mut found = Vec::new();
     for (id, model) in (1..).zip(table::models()) {
-        let row = json!({"id": id, "model": model, "name": model,
-            "transient": matches!(model, SETTINGS | RESET)});
+        let transient = matches!(model, SETTINGS | RESET);
+        let row = [
+            ("id", json!(id)),
+            ("model", json!(model)),
+            ("name", json!(model)),
+            ("transient", json!(transient)),
+        ];
+        let row = row
+            .map(|(name, value)| (name.to_owned(), value))
+            .into_iter()
+            .collect();
         if lets_through(domain, &row)? {
             found.push(row);
         }
@@ -487,7 +516,7 @@ fn models(domain: &Domain) -> Result<Vec<Value>, OdooError> {
     Ok(found)
 }
 
-fn lets_through(domain: &Domain, row: &Value) -> Result<bool, OdooError> {
+fn lets_through(domain: &Domain, row: &Map<String, Value>) -> Result<bool, OdooError> {
     Ok(match domain {
         Domain::All(parts) => {
             for part in parts {
@@ -510,7 +539,7 @@ fn lets_through(domain: &Domain, row: &Value) -> Result<bool, OdooError> {
     })
 }
 
-fn is_so(condition: &Condition, row: &Value) -> Result<bool, OdooError> {
+fn is_so(condition: &Condition, row: &Map<String, Value>) -> Result<bool, OdooError> {
     let field: String = condition.field.chars().take(60).collect();
     let Some(value) = row.get(&condition.field) else {
         return Err(OdooError::user(format!("ir.model has no field '{field}'.")));
@@ -519,6 +548,7 @@ fn is_so(condition: &Condition, row: &Value) -> Result<bool, OdooError> {
     match condition.operator {
         Operator::Equal => Ok(*value == condition.value),
         Operator::NotEqual => Ok(*value != condition.value),
+        Operator::Unset => Ok(true),
         Operator::In => Ok(among(&condition.value)),
         Operator::NotIn => Ok(!among(&condition.value)),
         _ => Err(OdooError::user(format!(
