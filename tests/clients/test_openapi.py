@@ -43,7 +43,7 @@ def test_answers_are_as_the_document_says(site: Site, holder: str, tmp_path: Pat
         *("--header", f"Authorization: Bearer {key}", "--header", f"X-Odoo-Database: {DATABASE}"),
         *("--checks", ",".join(CHECKS), "--continue-on-failure"),
         *("--phases", "coverage,fuzzing" if EXAMPLES else "fuzzing"),
-        *("--max-examples", EXAMPLES or "4", "--suppress-health-check", "all", "--request-timeout", "30"),
+        *("--max-examples", EXAMPLES or "2", "--suppress-health-check", "all", "--request-timeout", "30"),
         *("--warnings", "off", "--no-color", *([] if EXAMPLES else ["--seed", "20261128"])),
     ]
     without_proxy = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
