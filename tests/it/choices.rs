@@ -252,6 +252,30 @@ async fn an_invitation_comes_for_a_guest_who_wants_it_whatever_another_has_chose
     w.quiet().await;
     in_odoo(&w.odoo, "For both");
     assert!(w.odoo.by_name("For Ann").is_none());
+    // A preview knows the other guest, too, whoever of them chooses.
+    choose(&w, Some(7), json!({})).await;
+    w.quiet().await;
+    in_odoo(&w.odoo, "For Ann");
+    w.outlook_creates(CARLA, "For Ben", &[BEN]).await;
+    w.quiet().await;
+    for (user, alone) in [(7, "For Ann"), (8, "For Ben")] {
+        let request = json!({"user_id": user, "choices": {"direction": "to_outlook"}});
+        let preview = ask(&w, "preview", request).await.expect("a preview");
+        let named: Vec<&Value> = preview["stays"]["events"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|event| &event["title"])
+            .collect();
+        assert_eq!(named, [alone], "{preview:#}");
+        assert_eq!(preview["looked_at"], 2);
+    }
+    let for_all = ask(&w, "preview", json!({"choices": {"direction": "to_outlook"}})).await;
+    assert_eq!(
+        for_all.expect("a preview")["stays"]["count"],
+        3,
+        "nobody is left who wants it"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

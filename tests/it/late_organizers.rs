@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::leases::sql;
 use super::stack::{ANN, BEN};
-use super::world::{World, odoo_time, world};
+use super::world::{World, day, odoo_time, world};
 
 /// Ann has invited Ben in Outlook. Odoo has it from Ben's mailbox, as Ann's cannot be read.
 async fn shown_by_ben() -> (World, i64) {
@@ -125,4 +125,47 @@ async fn a_later_time_waits_too() {
             .contains("T15:00"),
         "{hers}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_organizers_choices_hold_though_a_guests_mailbox_is_read_first() {
+    let mut w = world().await;
+    w.odoo.connect(&w.stack, &w.service, 8).await.expect("Ben too");
+    let choices = json!({"without_categories": ["Family"], "without_titles": ["lunch"], "private": "busy",
+        "busy_title": "Busy"});
+    let kwargs = json!({"user_id": 7, "choices": choices});
+    let chosen = w
+        .odoo
+        .call(&w.service, 7, "outlook.bridge.choices", "set", kwargs);
+    chosen.await.expect("chosen");
+    w.quiet().await;
+    rest(&w, "now() + interval '1 hour'").await;
+    let guests = json!([{"type": "required", "emailAddress": {"address": BEN}}]);
+    let named = [
+        ("Lunch", json!({})),
+        ("School", json!({"categories": ["Family"]})),
+        ("Clinic", json!({"sensitivity": "private"})),
+        ("Review", json!({})),
+    ];
+    for (subject, mut more) in named {
+        more["subject"] = json!(subject);
+        more["attendees"] = guests.clone();
+        more["start"] = json!({"dateTime": day(3, "10:00:00"), "timeZone": "UTC"});
+        more["end"] = json!({"dateTime": day(3, "11:00:00"), "timeZone": "UTC"});
+        w.stack
+            .sim_call("POST", &format!("mailboxes/{ANN}/events"), more)
+            .await;
+    }
+    work(&mut w).await;
+    // Only Ben's mailbox has shown them. What Ann's might keep out waits for it.
+    for subject in ["Lunch", "School", "Clinic"] {
+        assert!(w.odoo.by_name(subject).is_none(), "{subject}");
+    }
+    read_again(&mut w).await;
+    for subject in ["Lunch", "School", "Clinic"] {
+        assert!(w.odoo.by_name(subject).is_none(), "{subject}");
+        assert!(w.stack.event(ANN, subject).await.is_some(), "{subject}");
+    }
+    assert!(w.odoo.by_name("Review").is_some());
+    assert!(w.odoo.by_name("Busy").is_some());
 }

@@ -47,42 +47,64 @@ pub fn seen(dossier: &mut Dossier, people: &People, others: &People) -> anyhow::
         Some(Ok(document)) => document,
         Some(Err(_)) | None => None,
     };
-    let task = Task::new(dossier, people);
-    let copy = task.choose_copy().filter(|(copy, _)| copy.stub.is_none());
-    let outlook = copy.map(|(copy, _)| copy.document()).transpose()?;
-    let outlook = outlook.filter(|document| document.why_unsayable().is_none());
+    let (passage, outlook) = crossing(dossier, people, record.as_ref(), odoo.as_ref())?;
     let Some(shown) = odoo.as_ref().or(outlook.as_ref()) else {
         return Ok(None);
-    };
-    let owner = match copy {
-        Some((copy, _)) => people.account(copy.account_id),
-        None => record
-            .as_ref()
-            .and_then(|record| record.template().ok())
-            .and_then(|master| people.organizer(&master)),
-    };
-    let base = task.dossier.meeting.base()?;
-    let whole = Whole {
-        record: record.as_ref(),
-        base: base.as_ref(),
-        odoo: odoo.as_ref(),
-        outlook: outlook.as_ref(),
-    };
-    let passage = |people: &People| -> anyhow::Result<Option<Passage>> {
-        let choices = owner
-            .and_then(|owner| people.account(owner.id))
-            .and_then(|owner| people.choices(owner));
-        let chosen = choices
-            .map(|choices| task.apply(choices, copy, whole))
-            .transpose()?;
-        Ok(chosen.map(|chosen| chosen.passage))
     };
     Ok(Some(Seen {
         title: shown.master.title.clone(),
         is_secret: odoo.is_none() && outlook.as_ref().is_some_and(choices::is_private),
         start: shown.master.time.starts_at(),
-        passages: [passage(people)?, passage(others)?],
+        passages: [
+            passage,
+            crossing(dossier, others, record.as_ref(), odoo.as_ref())?.0,
+        ],
     }))
+}
+
+/// Returns what crosses of a meeting by these people's choices (`None`: everything), and how the
+/// mailbox whose choices count shows it.
+fn crossing(
+    dossier: &mut Dossier,
+    people: &People,
+    record: Option<&Record>,
+    odoo: Option<&Document>,
+) -> anyhow::Result<(Option<Passage>, Option<Document>)> {
+    let has_stubs = dossier.copies.iter().any(|copy| copy.stub.is_some());
+    let task = Task::new(dossier, people);
+    let base = task.dossier.meeting.base()?;
+    let sides = Whole {
+        record,
+        base: base.as_ref(),
+        odoo,
+        outlook: None,
+    };
+    let copy = task.choose_copy().filter(|(copy, _)| copy.stub.is_none());
+    let other = match copy {
+        Some((copy, Rights::ReadOnly)) if !has_stubs => task.another_guest_wants(copy, sides)?,
+        _ => None,
+    };
+    let copy = match &other {
+        Some(other) => Some((other, Rights::ReadOnly)),
+        None => copy,
+    };
+    let outlook = copy.map(|(copy, _)| copy.document()).transpose()?;
+    let outlook = outlook.filter(|document| document.why_unsayable().is_none());
+    if odoo.is_none() && outlook.is_none() {
+        return Ok((None, None));
+    }
+    let owner = match copy {
+        Some((copy, _)) => people.account(copy.account_id),
+        None => record
+            .and_then(|record| record.template().ok())
+            .and_then(|master| people.organizer(&master)),
+    };
+    let whole = Whole {
+        outlook: outlook.as_ref(),
+        ..sides
+    };
+    let chosen = task.chosen(owner, copy, whole)?;
+    Ok((chosen.map(|chosen| chosen.passage), outlook))
 }
 
 /// Both sides of a meeting before anything is kept out.
