@@ -96,15 +96,10 @@ impl SettingsRequest {
     fn check_limits(&self) -> Result<(), OdooError> {
         let bad = |n: Option<i32>, most: i64| n.is_some_and(|n| n < 0 || i64::from(n) > most);
         if bad(self.days_back, LONGEST_BACK) || bad(self.days_ahead, LONGEST_AHEAD) {
-            return Err(OdooError::user(format!(
-                "Window: events are exchanged at most {LONGEST_BACK} days back and {LONGEST_AHEAD} days ahead; 0 is what the \
-                 Outlook bridge is configured with."
-            )));
+            return Err(OdooError::user(say::refusal_window(LONGEST_BACK, LONGEST_AHEAD)));
         }
         if bad(self.sent_back, i64::from(LONGEST_SENT_BACK)) {
-            return Err(OdooError::user(format!(
-                "Old events: the number of days is 0 (however old) to {LONGEST_SENT_BACK}."
-            )));
+            return Err(OdooError::user(say::refusal_sent_back(LONGEST_SENT_BACK)));
         }
         Ok(())
     }
@@ -114,11 +109,7 @@ impl SettingsRequest {
             "" => Ok(None),
             text => serde_json::from_value::<OdooTime>(text.into())
                 .map(|time| Some(time.0))
-                .map_err(|_| {
-                    OdooError::user(format!(
-                        "Created since: '{text}' is not a time like 2026-11-22 10:00:00."
-                    ))
-                }),
+                .map_err(|_| OdooError::user(say::refusal_created_from(text))),
         };
         self.created_from.as_deref().map(read).transpose()
     }
@@ -215,15 +206,11 @@ pub async fn set_values(
     let policy = policy.transpose()?;
     let bad_number = |n: Option<i32>, most: i32| n.is_some_and(|n| n < 0 || n > most);
     if bad_number(request.brake_over, i32::MAX) || bad_number(request.brake_percent, 100) {
-        return Err(OdooError::user(
-            "Removals to confirm: the number of events must not be negative, and the share is 0 to 100 percent.",
-        ));
+        return Err(OdooError::user(say::refusal_removals()));
     }
     let numbers = [request.mail_budget, request.others_outside, request.mails_an_hour];
     if numbers.into_iter().any(|number| bad_number(number, i32::MAX)) {
-        return Err(OdooError::user(
-            "Mails to confirm: the numbers must not be negative.",
-        ));
+        return Err(OdooError::user(say::refusal_mails()));
     }
     if request.company_id.is_some_and(|id| id <= 0)
         || (request.remove_registration && request.company_id.is_none())
@@ -294,11 +281,7 @@ pub async fn set_values(
 
 /// Checks Odoo's own address: an http(s) origin, with an optional path.
 fn clean_base_url(text: &str) -> Result<String, OdooError> {
-    let bad = || {
-        OdooError::user(format!(
-            "web.base.url: '{text}' is not an address like https://odoo.example.com, without user, password, ? and #"
-        ))
-    };
+    let bad = || OdooError::user(say::refusal_base_url(text));
     let url = Url::parse(text.trim()).map_err(|_| bad())?;
     let is_plain = url.username().is_empty()
         && url.password().is_none()

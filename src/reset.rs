@@ -150,20 +150,14 @@ pub async fn reset_account(
     request: &ResetRequest,
 ) -> Result<(), OdooError> {
     if database.quarantined.is_some() {
-        return Err(OdooError::user(
-            "This database is shut out, as it may be a copy: nothing is deleted for it. Pair it again first, in Settings, \
-             Calendar.",
-        ));
+        return Err(OdooError::user(say::refusal_reset_shut_out()));
     }
     let mut conn = engine.store.get().await?;
     let Some(account) = accounts::of_user(&mut conn, database.id, request.user_id).await? else {
         return Err(never_connected());
     };
     if request.delete_policy.in_outlook() && !account.is_connected() {
-        return Err(OdooError::user(
-            "This user's login at Microsoft is not valid any more, so nothing can be deleted from Outlook. Let the \
-             user log in again first, or choose to leave the events in Outlook.",
-        ));
+        return Err(OdooError::user(say::refusal_reset_without_login()));
     }
     let waiting = conn
         .transaction::<_, anyhow::Error, _>(async |conn| begin(conn, database, &account, request).await)
@@ -180,7 +174,7 @@ pub async fn reset_account(
 }
 
 fn never_connected() -> OdooError {
-    OdooError::Missing("This user is not connected to Outlook: there is nothing to reset.".to_owned())
+    OdooError::missing(say::refusal_nothing_to_reset())
 }
 
 /// Disconnects a mailbox, as a reset does that leaves all events untouched and continues with new

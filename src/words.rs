@@ -98,6 +98,12 @@ pub struct Said {
     pub words: Option<Sentence>,
 }
 
+/// What is wrong, in words: one of [`say`], or those of somebody else, a program or a person, which
+/// nobody translates. They are stored as a text, or as [`Said`]. Characters that Postgres refuses
+/// are replaced.
+#[derive(Clone, Debug)]
+pub struct Words(Said);
+
 /// The format of Odoo.
 const TIME: &str = "%Y-%m-%d %H:%M:%S";
 
@@ -318,6 +324,78 @@ impl From<&str> for Said {
     }
 }
 
+impl Words {
+    /// Returns the words of somebody else.
+    pub fn new(said: impl Display) -> Self {
+        Self(said.to_string().replace('\0', "\u{fffd}").into())
+    }
+
+    /// Returns them with their sentence, if there is one.
+    pub fn said(&self) -> Said {
+        self.0.clone()
+    }
+}
+
+/// The same sentence may have been worded otherwise when it was stored.
+impl PartialEq for Words {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0.words, &other.0.words) {
+            (Some(own), Some(others)) => own == others,
+            _ => self.0.message == other.0.message,
+        }
+    }
+}
+
+impl Eq for Words {}
+
+impl Display for Words {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<Said> for Words {
+    fn from(said: Said) -> Self {
+        Self(said)
+    }
+}
+
+impl From<Sentence> for Words {
+    fn from(sentence: Sentence) -> Self {
+        Self(sentence.into())
+    }
+}
+
+impl From<&Words> for Arg {
+    fn from(words: &Words) -> Self {
+        words.said().into()
+    }
+}
+
+impl Serialize for Words {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.words {
+            Some(_) => self.0.serialize(serializer),
+            None => serializer.serialize_str(&self.0.message),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Stored {
+            Text(String),
+            Said(Said),
+        }
+        Ok(Self(match Stored::deserialize(deserializer)? {
+            Stored::Text(text) => text.into(),
+            Stored::Said(said) => said,
+        }))
+    }
+}
+
 fn write_time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&time.format(TIME))
 }
@@ -390,6 +468,28 @@ mod tests {
             ]}})
         );
         assert_eq!(serde_json::from_value::<Said>(stored).unwrap(), said);
+    }
+
+    #[test]
+    fn words_are_stored_as_a_text_or_with_their_sentence_and_read_again() {
+        let text = Words::new("no\0thing");
+        assert_eq!(serde_json::to_value(&text).unwrap(), json!("no\u{fffd}thing"));
+        let sentence = Words::from(say::choice_private());
+        let stored = serde_json::to_value(&sentence).unwrap();
+        assert_eq!(
+            stored,
+            json!({"message": "it is private", "words": {"code": "choice_private", "args": {}}})
+        );
+        for words in [text, sentence.clone()] {
+            let stored = serde_json::to_value(&words).unwrap();
+            let read: Words = serde_json::from_value(stored).unwrap();
+            assert_eq!((&read, read.said()), (&words, words.said()));
+        }
+        let worded_otherwise: Words = serde_json::from_value(
+            json!({"message": "it is a private one", "words": {"code": "choice_private", "args": {}}}),
+        )
+        .unwrap();
+        assert_eq!(worded_otherwise, sentence);
     }
 
     #[test]

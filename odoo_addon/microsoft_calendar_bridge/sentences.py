@@ -193,7 +193,9 @@ SENTENCES = {
         "Odoo cannot repeat it as Outlook does: %(reason)s. Each occurrence is synced as an event of its own"
     ),
     "is_not_synced": _lt("is not synced: %(reason)s"),
-    "reason_kept_in_odoo": _lt("It was deleted in Outlook, and it was decided to keep it in Odoo"),
+    "reason_kept_in_odoo": _lt(
+        "It was deleted in Outlook, and it was decided to keep it in Odoo. To have it in Outlook again, duplicate it"
+    ),
     "reason_unsent": _lt(
         "Its changes were not sent to Outlook, as somebody decided so: each side keeps its own until it is saved in "
         "Odoo again"
@@ -212,11 +214,13 @@ SENTENCES = {
     ),
     "reason_waits_for_choice": _lt(
         "It existed before its organizer connected to Outlook and has guests: it stays in Odoo alone until its "
-        "organizer has chosen, so that nobody is invited by surprise"
+        "organizer has chosen, so that nobody is invited by surprise. The choice is in the calendar, under Outlook, "
+        "Waiting for You"
     ),
     "reason_waits_for_choice_again": _lt(
         "It is in Odoo again, as in a restored backup, and has guests: it stays in Odoo alone until its organizer has "
-        "chosen, so that nobody is invited to what had been deleted"
+        "chosen, so that nobody is invited to what had been deleted. The choice is in the calendar, under Outlook, "
+        "Waiting for You"
     ),
     "reason_left_out": _lt(
         "It existed before its organizer connected to Outlook and has guests, and was left out: it stays in Odoo alone"
@@ -229,7 +233,10 @@ SENTENCES = {
         "Odoo's own synchronization had linked it with an event that is not in the mailbox any more: it stays in Odoo "
         "alone, so that nobody is invited anew"
     ),
-    "reason_not_chosen": _lt("It is left out by choice: %(choice)s"),
+    "reason_not_chosen": _lt(
+        "It is left out by choice: %(choice)s. What is synced is chosen in the preferences and, for everybody, in the "
+        "settings: press What Is Synced"
+    ),
     "choice_only_to_odoo": _lt("changes go only to Odoo"),
     "choice_only_to_outlook": _lt("changes go only to Outlook"),
     "choice_private": _lt("it is private"),
@@ -242,12 +249,19 @@ SENTENCES = {
     "stays_in_odoo": _lt("was deleted in Outlook, and stays in Odoo: by choice it is not synced: %(choice)s"),
     "chosen_anew": _lt("what is synced was chosen anew"),
     "chosen_anew_for_everybody": _lt("what is left out for everybody was chosen anew"),
-    "reason_excluded": _lt("a rule of this Odoo, set by another add-on, keeps it out of Outlook"),
-    "reason_too_old": _lt("it ended more than %(days)s days ago, and what is older is not sent to Outlook"),
+    "reason_excluded": _lt("A rule of this Odoo, set by another add-on, keeps it out of Outlook"),
+    "reason_too_old": _lt(
+        "It ended more than %(days)s days ago, and what is older is not sent to Outlook. An administrator sets that in"
+        " Settings, Calendar"
+    ),
+    "why_excluded": _lt("a rule of this Odoo, set by another add-on, keeps it out of Outlook"),
+    "why_too_old": _lt("it ended more than %(days)s days ago, and what is older is not sent to Outlook"),
     "reason_odoo_cannot_repeat": _lt("Odoo cannot repeat it as Outlook does: %(problem)s"),
-    "reason_outlook_cannot_repeat": _lt("Outlook cannot repeat it so: %(problem)s"),
+    "reason_outlook_cannot_repeat": _lt(
+        "Outlook cannot repeat it so: %(problem)s. To have it in Outlook, let it repeat in another way"
+    ),
     "reason_later_part_repeats_differently": _lt(
-        "it began so long ago that Odoo shows only its later part, which now repeats differently: change it in "
+        "It began so long ago that Odoo shows only its later part, which now repeats differently: change it in "
         "Outlook, or end it and make a new one"
     ),
     "reason_description_too_large": _lt(
@@ -266,25 +280,27 @@ SENTENCES = {
         "Whatever Odoo was told of it came too late, as its record was another one by then, though nobody has saved "
         "it: each side keeps its own until somebody does"
     ),
-    "reason_refused_by_odoo": _lt("Odoo refused it: %(problem)s"),
+    "reason_refused_by_odoo": _lt("Odoo refused it: %(problem)s. It is tried again when it is changed"),
     "reason_lost_in_odoo": _lt(
         "Odoo does not have it any more, and nobody is known to have deleted it: Outlook keeps it"
     ),
     "reason_not_taken_over": _lt("What Odoo has told of it last cannot be taken over: %(problem)s"),
-    "reason_refused_by_outlook": _lt("Outlook refused it: %(problem)s"),
+    "reason_refused_by_outlook": _lt("Outlook refused it: %(problem)s. It is tried again when it is changed"),
+    "reason_unreadable_in_odoo": _lt("What Odoo has of it cannot be synced: %(problem)s. Correct it in Odoo"),
+    "reason_unreadable_in_outlook": _lt("What Outlook has of it cannot be read: %(problem)s. Correct it in Outlook"),
     "reason_in_vain": _lt("Microsoft fails at it each time; it is tried again once a day"),
     "reason_unreadable_row": _lt("Outlook sent something that cannot be read: %(problem)s"),
-    "reason_too_slow_to_read": _lt("its description takes too long to read"),
+    "reason_too_slow_to_read": _lt("Its description takes too long to read. Shorten it in Outlook"),
     "reason_without_uid": _lt(
         "Outlook gives it no iCalUId, by which the same meeting is known in all mailboxes. If it stays so, copy the "
         "event in Outlook and delete this one"
     ),
-    "reason_not_stored": _lt("the bridge could not store it; its log says why"),
-    "reason_answer_not_stored": _lt("the bridge could not store Outlook's answer; its log says why"),
-    "reason_not_planned": _lt("the bridge cannot read what it has stored of this event; its log says why"),
-    "reason_no_time": _lt("there was no time to look at it yet"),
+    "reason_not_stored": _lt("The bridge could not store it; its log says why"),
+    "reason_answer_not_stored": _lt("The bridge could not store Outlook's answer; its log says why"),
+    "reason_not_planned": _lt("The bridge cannot read what it has stored of this event; its log says why"),
+    "reason_no_time": _lt("There was no time to look at it yet"),
     "reason_of_another_version": _lt(
-        "the bridge was upgraded or set back meanwhile, and does not know the reason any more"
+        "The bridge was upgraded or set back meanwhile, and does not know the reason any more"
     ),
     "cannot_be_read_now": _lt("An event in Outlook cannot be read now, and is tried again: %(reason)s"),
     "cannot_be_looked_up": _lt("cannot be looked up in Outlook now, and is tried again: %(reason)s"),
@@ -297,6 +313,154 @@ SENTENCES = {
         "alone"
     ),
     "not_taken_over_now": _lt("could not be taken over from Odoo; it is tried again: %(problem)s"),
+    "form_short_months": _lt(
+        "it is on day %(day)s: months without one have it on their last day in Outlook, and not at all in Odoo"
+    ),
+    "form_several_days": _lt("Odoo has no “first of several weekdays of a month”"),
+    "form_week_start": _lt("it counts every %(interval)s. week from %(counted)s, and Odoo from %(odoo)s"),
+    "form_counted_in_utc": _lt("Odoo counts weeks and months in UTC, where the first occurrence is in another one"),
+    "form_other_hour": _lt(
+        "Odoo would go on at another hour than the first occurrence has, as its zone's clock changes about then"
+    ),
+    "form_interval": _lt("Outlook cannot say an interval of %(interval)s; the largest is %(largest)s"),
+    "form_unreadable": _lt("its rule cannot be read: %(problem)s"),
+    "form_no_date": _lt("its rule has no date"),
+    "unreadable_value": _lt("it cannot be read: %(problem)s"),
+    "unreadable_last_day": _lt("its last day is out of range"),
+    "unreadable_no_time": _lt("it has no time in the field “%(field)s”"),
+    "unreadable_time": _lt("its time in the field “%(field)s” cannot be read: %(value)s"),
+    "unreadable_zone": _lt("its time in the field “%(field)s” is in a time zone of its own making: %(zone)s"),
+    "unreadable_ends_first": _lt("it ends before it begins"),
+    "unreadable_slot": _lt("it cannot be told which occurrence was changed or taken out"),
+    "unreadable_series_zone": _lt("its time zone has no name, and none that its mailbox uses has its hours"),
+    "unreadable_no_occurrence": _lt("it has no occurrence"),
+    "microsoft_forbids": _lt("Microsoft does not allow this (%(code)s)"),
+    "microsoft_misses_it": _lt("Microsoft does not find the event in this mailbox"),
+    "microsoft_finds_no_way": _lt("Microsoft cannot find the way to this now (%(code)s)"),
+    "microsoft_gave_up": _lt("Microsoft has failed at this each time (%(reason)s)"),
+    "microsoft_saw_a_change": _lt("The event was changed at the same time"),
+    "microsoft_has_made_it": _lt("Microsoft has made this event before"),
+    "microsoft_has_forgotten": _lt("Microsoft has forgotten where the synchronization was"),
+    "microsoft_slows_down": _lt("Microsoft asks to slow down"),
+    "microsoft_failed": _lt("Microsoft could not be reached or failed (%(reason)s)"),
+    "microsoft_refused": _lt("Microsoft refused this (%(status)s %(code)s)"),
+    "app_refused": _lt("Microsoft refuses the %(setting)s in the settings: %(problem)s"),
+    "app_of_company": _lt("It is this company's own app registration."),
+    "app_secret_expires": _lt("The secret was entered as expiring on %(date)s."),
+    "app_remedy": _lt(
+        "An administrator puts it right in Settings, Calendar, Outlook Calendar; nobody has to log in again for it."
+    ),
+    "sign_in_failed": _lt("Microsoft's login could not be reached or failed: %(problem)s"),
+    "sign_in_refused": _lt("Microsoft refuses the login (%(error)s): %(problem)s"),
+    "microsoft_says": _lt("%(words)s Microsoft says: %(said)s"),
+    "refusal_old_login": _lt(
+        "This login has expired, or was started elsewhere. Press the Outlook button in the calendar to start again."
+    ),
+    "refusal_nothing_allowed": _lt("Nothing was allowed for everybody, and everything is as it was."),
+    "refusal_no_answer": _lt("Microsoft sent neither a code nor an error. Press the Outlook button to try again."),
+    "refusal_cancelled": _lt(
+        "The login at Microsoft was cancelled, so nothing was connected. Press the Outlook button to try again."
+    ),
+    "refusal_of_login": _lt("Microsoft refused the login: %(said)s"),
+    "refusal_of_settings": _lt("Microsoft does not accept the settings of this Odoo: %(words)s"),
+    "refusal_login_failed": _lt("The login did not succeed: %(problem)s"),
+    "refusal_nobody": _lt("Microsoft did not say who logged in. Press the Outlook button to try again."),
+    "refusal_no_lasting_permission": _lt(
+        "Microsoft gave no lasting permission for the calendar (offline_access, Calendars.ReadWrite). An administrator"
+        " must check the app registration's API permissions."
+    ),
+    "refusal_taken": _lt("The mailbox %(login)s is connected already, by another user of this Odoo."),
+    "refusal_reset_goes_on": _lt(
+        "This account is being reset: events of %(login)s are still being deleted from Outlook. Log in again when that"
+        " is done."
+    ),
+    "refusal_reset_waits": _lt(
+        "This account is being reset: events of %(login)s are still being deleted from Outlook. Log in as %(login)s "
+        "once more to let it end, or ask an administrator to reset the account again."
+    ),
+    "refusal_two_logins": _lt(
+        "This account was logged in to at the same time. Press the Outlook button to see where it stands."
+    ),
+    "refusal_not_configured": _lt(
+        "Outlook is not configured: an administrator must enter Client ID and Client Secret in Settings, Calendar."
+    ),
+    "refusal_client_id": _lt(
+        "Client ID: this is not an Application (client) ID. Copy it from the app registration's overview page."
+    ),
+    "refusal_tenant": _lt(
+        "Tenant ID: “%(tenant)s” is neither a Directory (tenant) ID nor a domain. Copy it from the app registration's "
+        "overview page, or leave it empty for an app that any organization can use."
+    ),
+    "refusal_date": _lt("Secret expires on: “%(date)s” is not a date like 2027-11-22."),
+    "refusal_never_connected": _lt(
+        "This user has never connected to Outlook. Connect first, then choose what is synced."
+    ),
+    "refusal_not_connected": _lt(
+        "This user is not connected to Outlook: press the Outlook button in the calendar first."
+    ),
+    "refusal_nothing_to_reset": _lt("This user is not connected to Outlook: there is nothing to reset."),
+    "refusal_reset_shut_out": _lt(
+        "This database is shut out, as it may be a copy: nothing is deleted for it. Pair it again first, in Settings, "
+        "Calendar."
+    ),
+    "refusal_reset_without_login": _lt(
+        "This user's login at Microsoft is not valid any more, so nothing can be deleted from Outlook. Let the user "
+        "log in again first, or choose to leave the events in Outlook."
+    ),
+    "refusal_nothing_waits": _lt(
+        "Nothing waits for an answer here: it was given already, or this user is not connected to Outlook."
+    ),
+    "refusal_event_waits_not": _lt(
+        "This event does not wait for anything: its guests were invited already, or it is not synced."
+    ),
+    "refusal_mails_answered": _lt("No mails wait for an answer here: it was given already."),
+    "refusal_value_forgotten": _lt("The value that was not kept is not known any more."),
+    "refusal_takes_too_long": _lt("This search takes too long: look for less at a time."),
+    "refusal_busy": _lt(
+        "The Outlook bridge is busy with other calls of this database. Nothing is lost: it is tried again."
+    ),
+    "refusal_choices_neither": _lt("Direction: stop the synchronization instead of choosing neither."),
+    "refusal_choices_title": _lt("Private events: what is shown in their place needs a title."),
+    "refusal_choices_many": _lt("At most %(most)s categories and words of titles can be named."),
+    "refusal_choices_empty": _lt("A category or a word of a title is empty."),
+    "refusal_choices_long": _lt("“%(begin)s…” is longer than %(most)s characters."),
+    "refusal_window": _lt(
+        "Window: events are exchanged at most %(back)s days back and %(ahead)s days ahead; 0 is what the Outlook "
+        "bridge is configured with."
+    ),
+    "refusal_sent_back": _lt("Old events: the number of days is 0 (however old) to %(most)s."),
+    "refusal_created_from": _lt("Created since: “%(time)s” is not a time like 2026-11-22 10:00:00."),
+    "refusal_removals": _lt(
+        "Removals to confirm: the number of events must not be negative, and the share is 0 to 100 percent."
+    ),
+    "refusal_mails": _lt("Mails to confirm: the numbers must not be negative."),
+    "refusal_base_url": _lt(
+        "web.base.url: “%(url)s” is not an address like https://odoo.example.com, without user, password, ? and #"
+    ),
+    "refusal_more_invitations": _lt(
+        "Outlook would send %(now)s invitations now, not %(announced)s: look at the preview again. Nothing was sent."
+    ),
+    "refusal_more_mails": _lt(
+        "Outlook would send %(now)s mails now, more than were announced: look at them again. Nothing was sent."
+    ),
+    "refusal_others_invited": _lt("Other people would be invited now: look at it again."),
+    "refusal_no_form": _lt(
+        "It has no form that Odoo can show: all of it may be past, or Odoo cannot repeat as it does."
+    ),
+    "refusal_not_deleted": _lt("This event was not deleted, or has been forgotten since."),
+    "refusal_put_back": _lt("“%(title)s” cannot be put back: %(obstacle)s"),
+    "obstacle_asked_already": _lt("that was asked for already, and happens when Odoo calls next"),
+    "obstacle_not_deleted": _lt("it is not deleted, or its deletion is still under way"),
+    "obstacle_forgotten": _lt("it was over so long ago that its content is forgotten"),
+    "obstacle_never_in_odoo": _lt("Odoo never had it"),
+    "obstacle_still_in_odoo": _lt("Odoo has it still"),
+    "obstacle_of_somebody_else": _lt("somebody else's mailbox has it, and only its organizer can invite to it again"),
+    "obstacle_never_connected": _lt("its organizer was never connected to Outlook"),
+    "obstacle_not_logged_in": _lt("its organizer has to log in to Outlook first"),
+    "everybody_may_connect": _lt(
+        "Everybody in your organization may now connect their Outlook calendar to this Odoo, and is no longer asked to"
+        " allow it. Each person still logs in once, with the Outlook button in their calendar."
+    ),
     "stands_not_synced": _lt("it is not synced. %(reason)s"),
     "stands_attachments_at": _lt("it has attachments in Outlook, which are seen there alone: %(link)s"),
     "stands_attachments": _lt("it has attachments in Outlook, which are seen there alone"),
@@ -306,18 +470,54 @@ SENTENCES = {
     "stands_differs_unconnected": _lt(
         "it was changed in Odoo and is another one in Outlook, as its organizer's mailbox is not connected"
     ),
-    "stands_without_organizer": _lt("it is in Odoo alone, as nobody organizes it"),
+    "stands_without_organizer": _lt("it is in Odoo alone, as nobody organizes it: choose an organizer"),
     "its_organizer": _lt("its organizer"),
-    "stands_changes_wait": _lt("its changes wait for %(name)s, whose calendar is not synced for now"),
     "stands_changes_on_their_way": _lt("its changes are on their way to Outlook"),
-    "stands_only_new": _lt("it is in Odoo alone, as %(name)s chose to sync only what is new"),
-    "stands_too_early": _lt(
-        "it is in Odoo alone, as it was created before the date from which on events go to Outlook (in the settings)"
+    "stands_only_new": _lt(
+        "it is in Odoo alone, as %(name)s chose to sync only what is new. To have it in Outlook, duplicate it"
     ),
-    "stands_waits": _lt("it waits for %(name)s, whose calendar is not synced for now"),
+    "stands_too_early": _lt(
+        "it is in Odoo alone, as it was created before the date from which on events go to Outlook (in the settings). "
+        "To have it in Outlook, duplicate it"
+    ),
     "stands_on_its_way": _lt("it is on its way to Outlook"),
-    "stands_until_login": _lt("it is in Odoo alone until %(name)s has logged in to Outlook again"),
-    "stands_unconnected": _lt("it is in Odoo alone, as its organizer, %(name)s, is not connected to Outlook"),
+    "stands_until_login": _lt(
+        "it is in Odoo alone until %(name)s logs in to Outlook again, with the Outlook button in the calendar"
+    ),
+    "stands_unconnected": _lt(
+        "it is in Odoo alone, as its organizer, %(name)s, is not connected to Outlook. To connect, %(name)s presses "
+        "the Outlook button in the calendar"
+    ),
+    "stands_never_connected": _lt(
+        "it is in Odoo alone, as its organizer is not connected to Outlook. To connect, the organizer presses the "
+        "Outlook button in the calendar"
+    ),
+    "stands_comparing": _lt("it is not known yet whether Outlook has it: the calendars are still being compared"),
+    "stands_outside": _lt(
+        "it is in Odoo alone, as it is from before the connection to Outlook and lies outside of the days that are "
+        "synced. To have it in Outlook, duplicate it"
+    ),
+    "stands_archived": _lt("it is archived in Odoo, and therefore not in Outlook. To have it in both, unarchive it"),
+    "stands_removal_waits": _lt(
+        "it was deleted in Outlook, together with many others: it stays in Odoo until an administrator has decided "
+        "about them in Settings, Calendar"
+    ),
+    "stands_paused": _lt(
+        "it waits, as an administrator has paused the synchronization for everybody: it is sent once that is over"
+    ),
+    "stands_stopped": _lt(
+        "it waits, as %(name)s has stopped the synchronization: it is sent once %(name)s presses the Outlook button in"
+        " the calendar"
+    ),
+    "stands_changes_until_login": _lt(
+        "its changes wait until %(name)s logs in to Outlook again, with the Outlook button in the calendar"
+    ),
+    "stands_resetting": _lt("it waits, as the account of %(name)s is being reset"),
+    "stands_mails_wait": _lt(
+        "it waits, as Outlook would send many mails for it and others in the name of %(name)s, who has to agree first:"
+        " in the calendar, under Outlook, Waiting for You"
+    ),
+    "stands_trouble": _lt("it waits, as the mailbox of %(name)s has a problem. %(reason)s"),
     "connected_as": _lt("connected to Outlook as %(login)s"),
     "stopped_syncing": _lt("stopped syncing"),
     "syncs_again": _lt("syncs again"),
@@ -382,7 +582,7 @@ SENTENCES = {
     "login_not_accepted": _lt("Microsoft does not accept the earlier login any more: log in to Outlook again."),
     "ask_administrator": _lt(
         "An administrator of your organization's Microsoft 365 has to allow Odoo for everybody: in Odoo's settings, "
-        "under Outlook Calendar, \"Grant for everybody…\" leads there."
+        'under Outlook Calendar, "Grant for everybody…" leads there.'
     ),
     "consent_is_gone": _lt(
         "Microsoft has no consent any more for Odoo to use this calendar. Log in to Outlook again and accept. %(ask)s"
@@ -480,7 +680,15 @@ SENTENCES = {
     "allowed_for_everybody": _lt(
         "An administrator of Microsoft 365 has allowed this Odoo for everybody in the organization"
     ),
+    "exchanges_fail": _lt(
+        "Nothing has been exchanged with this Odoo since %(since)s: the Outlook bridge fails each time (%(times)s "
+        "times). What is saved in Odoo is kept. Its log says why, and so does 'outlook-bridge status' where it runs."
+    ),
     "exchanges_succeed": _lt("exchanges succeed again"),
+    "shut_out_until_confirmed": _lt(
+        "This database was paired again, and %(moved)s. Nothing is exchanged until whoever runs the Outlook bridge "
+        "confirms that it is the same one: outlook-bridge confirm %(uuid)s"
+    ),
     "histories_differ": _lt(
         "Odoo and the Outlook bridge have different histories: one of them is a copy or was restored from a backup. "
         "Nothing is synced until an administrator pairs this database again in the settings."

@@ -132,7 +132,7 @@ pub async fn preview(
     reader: i32,
     request: &ChoicesRequest,
 ) -> Result<Preview, OdooError> {
-    request.choices.check().map_err(OdooError::User)?;
+    request.choices.check().map_err(OdooError::user)?;
     let before = People::load(conn, database.id, now()).await?;
     let new = StoredChoices::of(request.choices.clone());
     let (after, ids) = match request.user_id {
@@ -222,7 +222,7 @@ impl Named {
 /// # Errors
 /// `UserError` for choices that are not valid, `MissingError` if the person has no account.
 pub async fn set(engine: &Engine, database: &Database, request: &ChoicesRequest) -> Result<(), OdooError> {
-    request.choices.check().map_err(OdooError::User)?;
+    request.choices.check().map_err(OdooError::user)?;
     let mut conn = engine.store.get().await?;
     let stored = StoredChoices::of(request.choices.clone());
     let ids = match request.user_id {
@@ -268,9 +268,7 @@ async fn plan_unsent(conn: &mut Connection, database: &Database, accounts: &[i64
 }
 
 async fn account(conn: &mut Connection, database_id: Uuid, user: i32) -> Result<Account, OdooError> {
-    accounts::of_user(conn, database_id, user).await?.ok_or_else(|| {
-        OdooError::Missing(
-            "This user has never connected to Outlook. Connect first, then choose what is synced.".to_owned(),
-        )
-    })
+    accounts::of_user(conn, database_id, user)
+        .await?
+        .ok_or_else(|| OdooError::missing(say::refusal_never_connected()))
 }

@@ -1,25 +1,28 @@
 //! What Odoo shows of the journal, and the present state of one event.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::auth::registrations::problem_of;
 use crate::calendar::choices::Kept;
 use crate::engine::now;
-use crate::odoo::record::Record;
+use crate::mailbox::trouble;
 use crate::odoo::time::OdooTime;
 use crate::outlook::wire::WireEvent;
 use crate::planning::people::People;
 use crate::planning::planner;
-use crate::store::Connection;
+use crate::store::accounts::{self, BackfillState};
 use crate::store::databases::Database;
 use crate::store::journal::{self, Level};
 use crate::store::meetings::Identities;
+use crate::store::outbox::OutlookWrite;
 use crate::store::people::Person;
 use crate::store::reason::{self, Reason};
 use crate::store::unit::{Dossier, UnitOfWork};
-use crate::words::{Arg, Said, say};
+use crate::store::{Connection, registrations, troubles};
+use crate::words::{Arg, Said, Sentence, say};
 
 /// The keyword arguments of `outlook.bridge.journal`. Without a user and an event: the whole
 /// database.
@@ -32,6 +35,9 @@ pub struct JournalRequest {
     /// The key of the series that the event belongs to.
     #[serde(default)]
     key: Option<String>,
+    /// The event's organizer: it is said how an event stands that this service was never told of.
+    #[serde(default)]
+    organizer_id: Option<i32>,
     #[serde(default = "default_lines")]
     limit: i64,
 }
@@ -169,20 +175,113 @@ async fn standing(
         .into_iter()
         .chain(known.iter().find(is_record));
     let Some(dossier) = both.next() else {
-        return Ok(Vec::new());
+        let organizer = request.organizer_id.map(|user| people.account_of_user(user));
+        let title = String::new();
+        let line = |said| line_of(said, request, people.now, (title, request.organizer_id));
+        return Ok(organizer.map(why_unknown).map(line).into_iter().collect());
     };
-    let messages = [why_apart(dossier, &people)?, about_attachments(dossier)];
-    let line = |said: Said| JournalLine {
-        time: OdooTime(people.now),
+    let waits = Waits::of(conn, dossier).await?;
+    let messages = [why_apart(dossier, &people, &waits)?, about_attachments(dossier)];
+    let about = || (dossier.meeting.title(), dossier.meeting.organizer_in_odoo());
+    let line = |said| line_of(said, request, people.now, about());
+    Ok(messages.into_iter().flatten().map(line).collect())
+}
+
+fn line_of(
+    said: Said,
+    request: &JournalRequest,
+    now: DateTime<Utc>,
+    (title, user_id): (String, Option<i32>),
+) -> JournalLine {
+    JournalLine {
+        time: OdooTime(now),
         level: Level::Info,
-        title: dossier.meeting.title(),
-        user_id: dossier.meeting.organizer_in_odoo(),
+        title,
+        user_id,
         res_id: request.res_id,
         message_words: said.to_json(),
         message: said.message,
         standing: true,
+    }
+}
+
+/// Returns why Outlook does not have an event that Odoo never sent here.
+fn why_unknown(organizer: Option<&Person>) -> Said {
+    let words = match organizer {
+        None => say::stands_never_connected(),
+        Some(account) if !account.is_connected() => say::stands_until_login(say::its_organizer()),
+        Some(account) if account.existing != BackfillState::Told => say::stands_comparing(),
+        Some(_) => say::stands_outside(),
     };
-    Ok(messages.into_iter().flatten().map(line).collect())
+    words.into()
+}
+
+/// What of the organizer's mailbox keeps a meeting's changes from being sent.
+#[derive(Debug, Default)]
+struct Waits {
+    /// Mails wait for approval.
+    holds_mails: bool,
+    /// What is wrong with the mailbox.
+    trouble: Option<Said>,
+}
+
+impl Waits {
+    async fn of(conn: &mut Connection, dossier: &Dossier) -> anyhow::Result<Self> {
+        let Some(user) = dossier.meeting.organizer_in_odoo() else {
+            return Ok(Self::default());
+        };
+        let Some(account) = accounts::of_user(conn, dossier.meeting.database_id, user).await? else {
+            return Ok(Self::default());
+        };
+        let known = troubles::of(conn, account.id).await?;
+        let registrations = registrations::of_database(conn, account.database_id).await?;
+        let stored = || {
+            Some(Said::stored(
+                account.reason.clone()?,
+                account.reason_words.clone(),
+            ))
+        };
+        let lasting = || trouble::describe_lasting_limit(&known, &account).map(Said::from);
+        Ok(Self {
+            holds_mails: account.holds_mails(),
+            trouble: problem_of(&registrations, &account)
+                .or_else(stored)
+                .or_else(lasting),
+        })
+    }
+}
+
+/// Returns what the changes of a meeting wait for; `None` if they are on their way.
+fn why_waiting(
+    account: &Person,
+    dossier: &Dossier,
+    people: &People,
+    waits: &Waits,
+    name: &Arg,
+) -> Option<Sentence> {
+    let is_held = |write: &OutlookWrite| waits.holds_mails && write.collected && write.mails > 0;
+    let is_known = dossier.copies.iter().any(|copy| !copy.gone);
+    if people.database.paused {
+        return Some(say::stands_paused());
+    }
+    if !account.is_connected() {
+        return Some(if is_known {
+            say::stands_changes_until_login(name.clone())
+        } else {
+            say::stands_until_login(name.clone())
+        });
+    }
+    if account.resetting {
+        return Some(say::stands_resetting(name.clone()));
+    }
+    if !account.is_active() {
+        return Some(say::stands_stopped(name.clone()));
+    }
+    if dossier.writes.iter().any(is_held) {
+        return Some(say::stands_mails_wait(name.clone()));
+    }
+    let trouble = waits.trouble.clone()?;
+    Some(say::stands_trouble(name.clone(), trouble))
 }
 
 /// Returns the line about attached files in Outlook, with the address where the organizer, or else
@@ -207,7 +306,7 @@ fn not_synced(reason: &Reason) -> Said {
 
 /// Returns why an event of Odoo is not in Outlook, or differs there; `None` if it is in step, or
 /// over.
-fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<Said>> {
+fn why_apart(dossier: &Dossier, people: &People, waits: &Waits) -> anyhow::Result<Option<Said>> {
     let meeting = &dossier.meeting;
     let record = match meeting.record() {
         Ok(record) => record,
@@ -215,22 +314,32 @@ fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<Said>>
         // same.
         Err(_) => return Ok(meeting.set_aside.as_ref().map(not_synced)),
     };
-    let Some(record) = record.filter(Record::active) else {
+    let Some(record) = record.filter(|_| !meeting.odoo_gone) else {
         return Ok(None);
     };
-    if meeting.odoo_gone || meeting.ended {
+    if !record.active() {
+        return Ok(Some(say::stands_archived().into()));
+    }
+    if meeting.ended {
         return Ok(None);
+    }
+    if dossier.debt.as_ref().is_some_and(|debt| debt.held_for.is_some())
+        && dossier.copies.iter().all(|copy| copy.gone)
+    {
+        return Ok(Some(say::stands_removal_waits().into()));
     }
     if let Some(reason) = &meeting.set_aside {
         return Ok(Some(not_synced(reason)));
     }
     let event = record.document(&people.mailboxes).ok().flatten();
     let event = event.map(|document| planner::in_one(&document, people.now.date_naive()));
-    let closed = event.and_then(|event| planner::closed::why_closed(&record, &event, people));
+    let closed = event
+        .as_ref()
+        .and_then(|event| planner::closed::why_closed(&record, event, people));
     if meeting.differs
         && let Some(closed) = closed
     {
-        return Ok(Some(say::stands_differs_as(closed.sentence()).into()));
+        return Ok(Some(say::stands_differs_as(closed.as_part()).into()));
     }
     let template = record.template().ok();
     let organizer = template.as_ref().and_then(|template| people.organizer(template));
@@ -264,28 +373,29 @@ fn why_apart(dossier: &Dossier, people: &People) -> anyhow::Result<Option<Said>>
     };
     let name = organizer.name.as_deref().or(organizer.email.as_deref());
     let name = name.map_or_else(|| say::its_organizer().into(), Arg::from);
-    let account = people.organizer(&template);
-    let words = match account {
-        _ if dossier.copies.iter().any(|copy| !copy.gone) => match account {
-            Some(account) if !account.is_active() && !dossier.writes.is_empty() => {
-                say::stands_changes_wait(name)
-            }
-            Some(_) | None if !dossier.writes.is_empty() => say::stands_changes_on_their_way(),
-            Some(_) | None => return Ok(None),
-        },
-        Some(account) if account.is_connected() => {
+    let is_known = dossier.copies.iter().any(|copy| !copy.gone);
+    let words = match people.organizer(&template) {
+        _ if is_known && dossier.writes.is_empty() => return Ok(None),
+        Some(account) if is_known => why_waiting(account, dossier, people, waits, &name)
+            .unwrap_or_else(say::stands_changes_on_their_way),
+        None if is_known => say::stands_changes_on_their_way(),
+        Some(account) => {
             let made = people.made_at(&record);
+            let existed = made < account.connected_at && !meeting.revived;
             if account.ignore_before.is_some_and(|before| made < before) {
                 say::stands_only_new(name)
             } else if planner::closed::is_from_before(made, people) {
                 say::stands_too_early()
-            } else if people.database.paused || !account.is_active() {
-                say::stands_waits(name)
+            } else if existed && event.is_some_and(|event| planner::closed::is_outside(&event, people)) {
+                say::stands_outside()
+            } else if let Some(why) = why_waiting(account, dossier, people, waits, &name) {
+                why
+            } else if existed && !account.pulled_once {
+                say::stands_comparing()
             } else {
                 say::stands_on_its_way()
             }
         }
-        Some(_) => say::stands_until_login(name),
         None => say::stands_unconnected(name),
     };
     Ok(Some(words.into()))

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection;
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::calendar::document::plan::{created, mails};
@@ -29,7 +30,7 @@ use crate::store::journal::{Level, Line};
 use crate::store::meetings::{self, Meeting};
 use crate::store::people::Person;
 use crate::store::unit::UnitOfWork;
-use crate::words::say;
+use crate::words::{Said, Sentence, say};
 
 /// A meeting that was deleted.
 #[derive(Debug, Serialize)]
@@ -41,8 +42,12 @@ pub struct Lost {
     pub title: String,
     /// When it took place, in words and in the zone it was written in.
     pub time: Option<String>,
+    /// `time` as an argument of a sentence.
+    pub time_words: Option<Value>,
     /// Why it cannot be put back.
     pub obstacle: Option<String>,
+    /// `obstacle` as a sentence, if it is one.
+    pub obstacle_words: Option<Value>,
 }
 
 /// A line of the list.
@@ -120,7 +125,7 @@ pub async fn put_back(
             let dossier = unit.get(id).map_err(|_| unknown())?;
             let present = of(&dossier.meeting, &people)?;
             if present.invited != announced {
-                return Err(OdooError::user("Other people would be invited now: look at it again.").into());
+                return Err(OdooError::user(say::refusal_others_invited()).into());
             }
             let meeting = &mut dossier.meeting;
             meeting.put_back = true;
@@ -138,10 +143,7 @@ pub async fn put_back(
             dossier.lines.push(line);
             let effects = planner::replan(dossier, &people)?;
             if dossier.debt.is_none() {
-                return Err(OdooError::user(
-                    "It has no form that Odoo can show: all of it may be past, or Odoo cannot repeat as it does.",
-                )
-                .into());
+                return Err(OdooError::user(say::refusal_no_form()).into());
             }
             unit.save(conn, people.now).await?;
             Ok(effects)
@@ -151,15 +153,14 @@ pub async fn put_back(
 }
 
 fn unknown() -> OdooError {
-    OdooError::Missing("This event was not deleted, or has been forgotten since.".to_owned())
+    OdooError::missing(say::refusal_not_deleted())
 }
 
 fn of(meeting: &Meeting, people: &People) -> anyhow::Result<Preview> {
     let owner = match owner(meeting, people)? {
         Ok(owner) => owner,
         Err(obstacle) => {
-            let words = format!("“{}” cannot be put back: {obstacle}", meeting.title());
-            return Err(OdooError::User(words).into());
+            return Err(OdooError::user(say::refusal_put_back(meeting.title(), obstacle)).into());
         }
     };
     Ok(Preview {
@@ -176,54 +177,59 @@ fn of(meeting: &Meeting, people: &People) -> anyhow::Result<Preview> {
 
 fn shown(meeting: &Meeting, people: &People) -> Lost {
     let lost = lost_document(meeting, people).ok().flatten();
-    let time = lost.map(|lost| {
-        let first = words::time(&lost.master.time).in_english(words::DAY);
-        if lost.is_single() {
-            first
-        } else {
-            format!("{first}, {}", words::rule(lost.rule()))
-        }
-    });
+    let (time, time_words) = lost
+        .map(|lost| {
+            let first = words::time(&lost.master.time);
+            let english = first.in_english(words::DAY);
+            if lost.is_single() {
+                return (english, first.to_json());
+            }
+            let rule = words::rule(lost.rule());
+            let both = format!("{english}, {rule}");
+            (both, Some(say::listed(first, rule).to_json()))
+        })
+        .unzip();
     let obstacle = match owner(meeting, people) {
-        Ok(owner) => owner.err(),
-        Err(error) => Some(format!("{error:#}")),
+        Ok(owner) => owner.err().map(Said::from),
+        Err(error) => Some(format!("{error:#}").into()),
     };
     Lost {
         id: meeting.id,
         user_id: meeting.organizer_in_odoo(),
         title: meeting.title(),
         time,
-        obstacle,
+        time_words: time_words.flatten(),
+        obstacle_words: obstacle.as_ref().and_then(Said::to_json),
+        obstacle: obstacle.map(|said| said.message),
     }
 }
 
 /// Returns the person in whose calendars a meeting comes back, or why it cannot.
-fn owner<'a>(meeting: &Meeting, people: &'a People) -> anyhow::Result<Result<&'a Person, String>> {
-    let obstacle = |words: &str| Ok(Err(words.to_owned()));
+fn owner<'a>(meeting: &Meeting, people: &'a People) -> anyhow::Result<Result<&'a Person, Sentence>> {
     if meeting.put_back {
-        return obstacle("that was asked for already, and happens when Odoo calls next");
+        return Ok(Err(say::obstacle_asked_already()));
     }
     if !meeting.ended {
-        return obstacle("it is not deleted, or its deletion is still under way");
+        return Ok(Err(say::obstacle_not_deleted()));
     }
     if lost_document(meeting, people)?.is_none() {
-        return obstacle("it was over so long ago that its content is forgotten");
+        return Ok(Err(say::obstacle_forgotten()));
     }
     let Some(record) = meeting.record()? else {
-        return obstacle("Odoo never had it");
+        return Ok(Err(say::obstacle_never_in_odoo()));
     };
     if record.active() && !meeting.odoo_gone {
-        return obstacle("Odoo has it still");
+        return Ok(Err(say::obstacle_still_in_odoo()));
     }
     if meeting.base_by_guest {
-        return obstacle("somebody else's mailbox has it, and only its organizer can invite to it again");
+        return Ok(Err(say::obstacle_of_somebody_else()));
     }
     let master = record.template().ok();
     let Some(owner) = master.and_then(|master| people.organizer(&master)) else {
-        return obstacle("its organizer was never connected to Outlook");
+        return Ok(Err(say::obstacle_never_connected()));
     };
     if !owner.is_connected() {
-        return obstacle("its organizer has to log in to Outlook first");
+        return Ok(Err(say::obstacle_not_logged_in()));
     }
     Ok(Ok(owner))
 }

@@ -78,6 +78,7 @@ async fn build(
         let standing = troubles.and_then(|known| trouble::describe_lasting_limit(&known, &account));
         states.push(account_state(&account, problem, progress, standing));
     }
+    let shut_out = database.shut_out();
     Ok(State {
         tag: user_id.is_none().then(|| telling.tag.to_string()),
         partial: user_id.is_some() || telling.since.is_some(),
@@ -85,7 +86,8 @@ async fn build(
             .iter()
             .any(|row| row.company_id.is_none() && !row.retired && row.is_complete()),
         paused: database.paused,
-        quarantined: database.shut_out(),
+        quarantined_words: shut_out.as_ref().and_then(Said::to_json),
+        quarantined: shut_out.map(|said| said.message),
         redirect_uri: database.redirect_uri(),
         policy: database.policy.0,
         brake_over: database.brake_over,
@@ -99,7 +101,8 @@ async fn build(
         told_ahead: days_told(database.days_ahead, configured.days_ahead, LEAST_TOLD_AHEAD),
         sent_back: database.sent_back.unwrap_or_default(),
         created_from: database.created_from.map(OdooTime),
-        problem: health::problem(&database),
+        problem_words: health::problem(&database).as_ref().map(Sentence::to_json),
+        problem: health::problem(&database).as_ref().map(Sentence::to_string),
         needs_consent,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         signals: true,
@@ -116,7 +119,7 @@ async fn build(
 /// * `standing`: a problem that lasts although its runs succeed.
 fn account_state(
     account: &Account,
-    problem: Option<&str>,
+    problem: Option<Said>,
     progress: Option<Sentence>,
     standing: Option<Sentence>,
 ) -> AccountState {
@@ -130,7 +133,7 @@ fn account_state(
         SyncState::Stopped => (AccountStatus::Stopped, None),
         SyncState::NeedAuth => (AccountStatus::NeedAuth, stored()),
         SyncState::Active if progress.is_some() => {
-            let said = [progress.map(Said::from), problem.map(Said::from).or_else(stored)];
+            let said = [progress.map(Said::from), problem.or_else(stored)];
             let said = said.into_iter().flatten();
             (
                 AccountStatus::Resetting,
@@ -140,11 +143,7 @@ fn account_state(
         SyncState::Active if account.is_braked() => {
             (AccountStatus::Attention, brake::words(account).map(Said::from))
         }
-        SyncState::Active => match problem
-            .map(Said::from)
-            .or_else(stored)
-            .or_else(|| standing.map(Said::from))
-        {
+        SyncState::Active => match problem.or_else(stored).or_else(|| standing.map(Said::from)) {
             Some(words) => (AccountStatus::Attention, Some(words)),
             None => (AccountStatus::Active, None),
         },

@@ -73,6 +73,9 @@ pub struct RedeemAnswer {
     /// What was done, if it was not a login.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// `message` as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_words: Option<serde_json::Value>,
     /// Whether the account was known before, and continues.
     pub reconnected: bool,
     /// Set if another account than before has logged in. Nothing was connected.
@@ -136,10 +139,7 @@ pub async fn redeem(
 ) -> Result<RedeemAnswer, OdooError> {
     let forged = || {
         tracing::warn!(database.uuid = %database.uuid, odoo.user = user_id, "login refused: state is not ours");
-        OdooError::user(
-            "This login was not started by you in this Odoo, or is too old. Press the Outlook button in the calendar \
-             to start anew.",
-        )
+        OdooError::user(say::refusal_old_login())
     };
     let carried = read_state(engine, database, user_id, &request.state).ok_or_else(forged)?;
     let attempt_id = carried.id;
@@ -171,6 +171,7 @@ pub async fn redeem(
                 return Ok(RedeemAnswer {
                     return_url: attempt.return_url,
                     message: None,
+                    message_words: None,
                     reconnected: true,
                     question: None,
                 });
@@ -209,14 +210,14 @@ async fn consented_for_everybody(
         .as_deref()
         .is_some_and(|word| word.eq_ignore_ascii_case("true"));
     if request.error.is_some() || !is_granted {
-        let words = "Nothing was allowed for everybody, and everything is as it was.";
+        let words = say::refusal_nothing_allowed();
         let said = request
             .error_description
             .as_deref()
             .and_then(|text| text.lines().next());
         return Err(OdooError::user(match said {
-            Some(said) => format!("{words} Microsoft says: {said}"),
-            None => words.to_owned(),
+            Some(said) => say::microsoft_says(words, said),
+            None => words,
         }));
     }
     if attempt.used_at.is_none() {
@@ -228,11 +229,8 @@ async fn consented_for_everybody(
     }
     Ok(RedeemAnswer {
         return_url: attempt.return_url,
-        message: Some(
-            "Everybody in your organization may now connect their Outlook calendar to this Odoo, and is no longer asked to allow it. \
-             Each person still logs in once, with the Outlook button in their calendar."
-                .to_owned(),
-        ),
+        message: Some(say::everybody_may_connect().to_string()),
+        message_words: Some(say::everybody_may_connect().to_json()),
         reconnected: false,
         question: None,
     })
@@ -243,6 +241,7 @@ fn asked(return_url: String, question: Question) -> RedeemAnswer {
     RedeemAnswer {
         return_url,
         message: None,
+        message_words: None,
         reconnected: false,
         question: Some(question),
     }
@@ -269,21 +268,15 @@ async fn note_refusal(
 
 fn refused_at_microsoft(request: &RedeemRequest) -> OdooError {
     let Some(error) = request.error.as_deref() else {
-        return OdooError::user(
-            "Microsoft sent neither a code nor an error. Press the Outlook button to try again.",
-        );
+        return OdooError::user(say::refusal_no_answer());
     };
     // Microsoft's description has trace ids after its first line.
     let described = request.error_description.as_deref();
     let said = described.and_then(|text| text.lines().next()).unwrap_or(error);
     OdooError::user(match (words::explain_to_user(said), error) {
-        (Some(words), _) => words.to_string(),
-        (None, "access_denied") => {
-            "The login at Microsoft was cancelled, so nothing was connected. Press the Outlook button to \
-                                    try again."
-                .to_owned()
-        }
-        (None, _) => format!("Microsoft refused the login: {said}"),
+        (Some(words), _) => words,
+        (None, "access_denied") => say::refusal_cancelled(),
+        (None, _) => say::refusal_of_login(said),
     })
 }
 
@@ -314,20 +307,18 @@ async fn exchange_code(
                 let mut conn = engine.store.get().await?;
                 let words =
                     registrations::note_problem(&mut conn, database, &registration.row, &error).await?;
-                return Err(OdooError::user(format!(
-                    "Microsoft does not accept the settings of this Odoo: {words}"
-                )));
+                return Err(OdooError::user(say::refusal_of_settings(words)));
             }
             let words = match &error {
                 LoginError::NeedsLogin { message } | LoginError::Refused { message, .. } => {
                     let mut conn = engine.store.get().await?;
                     note_refusal(&mut conn, database, attempt.odoo_user_id, message).await?;
-                    words::explain_to_user(message).map(|said| said.to_string())
+                    words::explain_to_user(message)
                 }
                 LoginError::AdminProblem { .. } | LoginError::Temporary { .. } => None,
             };
             Err(OdooError::user(
-                words.unwrap_or_else(|| format!("The login did not succeed: {error}")),
+                words.unwrap_or_else(|| say::refusal_login_failed(error.words())),
             ))
         }
     }
@@ -340,14 +331,12 @@ async fn connect(
     attempt: LoginAttempt,
     tokens: Tokens,
 ) -> Result<RedeemAnswer, OdooError> {
-    let identity = tokens.identity.as_ref().ok_or_else(|| {
-        OdooError::user("Microsoft did not say who logged in. Press the Outlook button to try again.")
-    })?;
+    let identity = tokens
+        .identity
+        .as_ref()
+        .ok_or_else(|| OdooError::user(say::refusal_nobody()))?;
     if tokens.refresh.is_none() || !tokens.can_sync() {
-        return Err(OdooError::user(
-            "Microsoft gave no lasting permission for the calendar (offline_access, Calendars.ReadWrite). An administrator \
-             must check the app registration's API permissions.",
-        ));
+        return Err(OdooError::user(say::refusal_no_lasting_permission()));
     }
     let username = identity
         .username
@@ -360,11 +349,7 @@ async fn connect(
         .await
         .map_err(anyhow::Error::from)?;
     let known = store::of_user(&mut conn, database.id, user_id).await?;
-    let taken = || {
-        OdooError::user(format!(
-            "The mailbox {username} is connected already, by another user of this Odoo."
-        ))
-    };
+    let taken = || OdooError::user(say::refusal_taken(username));
     let other = store::with_identity(&mut conn, database.id, &identity.tid, &identity.oid, user_id).await?;
     if other.as_ref().is_some_and(Account::is_connected) {
         return Err(taken());
@@ -453,24 +438,18 @@ async fn connect(
     Ok(RedeemAnswer {
         return_url: attempt.return_url,
         message: None,
+        message_words: None,
         reconnected: known.is_some(),
         question: None,
     })
 }
 
 fn is_being_reset(account: &Account) -> OdooError {
-    let then = if account.is_connected() {
-        "Log in again when that is done.".to_owned()
+    OdooError::user(if account.is_connected() {
+        say::refusal_reset_goes_on(&account.login)
     } else {
-        format!(
-            "Log in as {} once more to let it end, or ask an administrator to reset the account anew.",
-            account.login
-        )
-    };
-    OdooError::user(format!(
-        "This account is being reset: events of {} are still being deleted from Outlook. {then}",
-        account.login
-    ))
+        say::refusal_reset_waits(&account.login)
+    })
 }
 
 /// Gives a new consent to a reset that still has something to delete from the mailbox and has lost
@@ -485,9 +464,7 @@ async fn resume_reset(
 ) -> Result<RedeemAnswer, OdooError> {
     let lost = account.refresh_token.as_ref();
     if !store::store_tokens(conn, account.id, lost, tokens).await? {
-        return Err(OdooError::user(
-            "This account was logged in to at the same time. Press the Outlook button to see where it stands.",
-        ));
+        return Err(OdooError::user(say::refusal_two_logins()));
     }
     store::resume(conn, account.id, attempt.registration_id).await?;
     troubles::meet_claims(conn, account.id).await?;
@@ -504,6 +481,7 @@ async fn resume_reset(
     Ok(RedeemAnswer {
         return_url: attempt.return_url,
         message: None,
+        message_words: None,
         reconnected: true,
         question: None,
     })
@@ -594,10 +572,10 @@ pub enum TokenError {
     Admin,
     /// The token cannot be renewed now.
     #[error("{words}")]
-    Later { asked: Option<Duration>, words: String },
+    Later { asked: Option<Duration>, words: Said },
     /// Microsoft refuses to renew the token, and its reason does not say who could change that.
     #[error("{words}")]
-    Refused { words: String },
+    Refused { words: Said },
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
 }
@@ -703,7 +681,7 @@ pub async fn fresh_token(
         }
         Err(error) => {
             tracing::warn!(account.id = account.id, %error, "renewing a token must wait");
-            let words = error.to_string();
+            let words = error.words();
             Err(match error {
                 LoginError::Temporary { retry_after, .. } => TokenError::Later {
                     asked: retry_after,
@@ -760,7 +738,7 @@ pub async fn challenged(
 fn replaced() -> TokenError {
     TokenError::Later {
         asked: None,
-        words: "the login was replaced while it was renewed".to_owned(),
+        words: "the login was replaced while it was renewed".into(),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::store::databases::Database;
 use crate::store::journal::Level;
 use crate::store::journal::note;
 use crate::store::registrations::{self as store, Changes, Registration, secret_place};
+use crate::words::{Said, say};
 
 /// A registration with its opened secret.
 pub struct Opened {
@@ -97,9 +98,7 @@ pub async fn of_consent(
 }
 
 pub fn not_configured() -> OdooError {
-    OdooError::user(
-        "Outlook is not configured: an administrator must enter Client ID and Client Secret in Settings, Calendar.",
-    )
+    OdooError::user(say::refusal_not_configured())
 }
 
 async fn present(
@@ -142,29 +141,23 @@ impl Entered {
         if let Some(id) = &client_id
             && (id.len() > 200 || id.chars().any(|c| c.is_whitespace() || c.is_control()))
         {
-            return Err(OdooError::user(
-                "Client ID: this is not an Application (client) ID. Copy it from the app registration's overview page.",
-            ));
+            return Err(OdooError::user(say::refusal_client_id()));
         }
         let tenant = self.tenant.map(|tenant| tenant.trim().to_owned());
         if let Some(tenant) = &tenant
             && !tenant.is_empty()
             && !is_tenant(tenant)
         {
-            return Err(OdooError::user(format!(
-                "Tenant ID: '{tenant}' is neither a Directory (tenant) ID nor a domain. Copy it from the app registration's \
-                 overview page, or leave it empty for an app that any organization can use."
-            )));
+            return Err(OdooError::user(say::refusal_tenant(tenant)));
         }
         let secret_expires_on = self
             .secret_expires_on
             .map(|date| match date.trim() {
                 "" => Ok(None),
-                date => date.parse::<NaiveDate>().map(Some).map_err(|_| {
-                    OdooError::user(format!(
-                        "Secret expires on: '{date}' is not a date like 2027-11-22."
-                    ))
-                }),
+                date => date
+                    .parse::<NaiveDate>()
+                    .map(Some)
+                    .map_err(|_| OdooError::user(say::refusal_date(date))),
             })
             .transpose()?;
         let secret = self
@@ -284,19 +277,11 @@ pub async fn note_problem(
     database: &Database,
     row: &Registration,
     error: &LoginError,
-) -> anyhow::Result<String> {
-    let whose = match row.company_id {
-        None => "",
-        Some(_) => " It is this company's own app registration.",
-    };
-    let expiry = row
-        .secret_expires_on
-        .map(|date| format!(" The secret was entered as expiring on {date}."))
-        .unwrap_or_default();
-    let words = format!(
-        "{error}{whose}{expiry} An administrator puts it right in Settings, Calendar, Outlook Calendar; nobody has to log in \
-         again for it."
-    );
+) -> anyhow::Result<Said> {
+    let whose = row.company_id.map(|_| say::app_of_company());
+    let expiry = row.secret_expires_on.map(say::app_secret_expires);
+    let sentences = whose.into_iter().chain(expiry).chain([say::app_remedy()]);
+    let words = sentences.fold(error.words(), |before, next| say::in_a_row(before, next).into());
     tracing::error!(database.uuid = %database.uuid, registration.id = row.id, %error, "Microsoft does not accept the app registration");
     if store::set_problem(conn, row.id, Some(&words)).await? > 0 {
         note(conn, database, None, Level::Error, words.clone()).await?;
@@ -315,17 +300,20 @@ pub fn states(rows: &[Registration]) -> Vec<RegistrationState> {
             tenant: row.tenant.clone(),
             secret_expires_on: row.secret_expires_on,
             problem: row.problem.clone(),
+            problem_words: row.problem_words.clone(),
         })
         .collect()
 }
 
 /// Returns what Microsoft rejects about the registration that an account's consent belongs to.
-pub fn problem_of<'a>(rows: &'a [Registration], account: &Account) -> Option<&'a str> {
+pub fn problem_of(rows: &[Registration], account: &Account) -> Option<Said> {
     let row = match account.registration_id {
         Some(id) => rows.iter().find(|row| row.id == id),
         None => rows.iter().find(|row| row.company_id.is_none() && !row.retired),
     };
-    row?.problem.as_deref()
+    let row = row?;
+    let problem = row.problem.clone()?;
+    Some(Said::stored(problem, row.problem_words.clone()))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::body;
 use super::document::{Document, Override};
 use super::event::{Answer, Event, Privacy, ShowAs};
 use super::merge::Base;
+use crate::words::{Sentence, say};
 
 /// The most categories or words of titles.
 pub const MOST_WORDS: usize = 100;
@@ -205,26 +206,24 @@ impl Choices {
     ///
     /// # Errors
     /// A sentence for the person.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), Sentence> {
         if self.direction == Direction::Neither {
-            return Err("Direction: stop the synchronization instead of choosing neither.".to_owned());
+            return Err(say::refusal_choices_neither());
         }
         if self.busy_title.trim().is_empty() {
-            return Err("Private events: what is shown in their place needs a title.".to_owned());
+            return Err(say::refusal_choices_title());
         }
         let words = || self.without_categories.iter().chain(&self.without_titles);
         if words().count() > MOST_WORDS {
-            return Err(format!(
-                "At most {MOST_WORDS} categories and words of titles can be named."
-            ));
+            return Err(say::refusal_choices_many(MOST_WORDS));
         }
         if words().any(|word| word.trim().is_empty()) {
-            return Err("A category or a word of a title is empty.".to_owned());
+            return Err(say::refusal_choices_empty());
         }
         let mut all = words().chain([&self.busy_title]);
         if let Some(long) = all.find(|word| word.chars().count() > LONGEST_WORD) {
             let begin: String = long.chars().take(20).collect();
-            return Err(format!("“{begin}…” is longer than {LONGEST_WORD} characters."));
+            return Err(say::refusal_choices_long(begin, LONGEST_WORD));
         }
         Ok(())
     }

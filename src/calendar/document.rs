@@ -30,6 +30,7 @@ use super::recurrence::{Dates, End, Pattern, Rule};
 use super::timezone;
 use super::video_line::same_room;
 use crate::calendar::field::{Group, take_groups, unchanged};
+use crate::words::Words;
 
 /// The rule of a meeting that takes place once.
 const ONCE: Rule = Rule {
@@ -45,8 +46,8 @@ pub enum Recurrence {
     /// It takes place once.
     Once,
     Rule(Rule),
-    /// One side has a rule that the other cannot express; a sentence says why.
-    Unsayable(String),
+    /// One side has a rule that the other cannot express; its words say why.
+    Unsayable(Words),
 }
 
 /// A meeting, as one side has it.
@@ -235,8 +236,8 @@ impl Document {
         Self::with(Recurrence::Once, event)
     }
 
-    /// Makes a meeting that the other side cannot express; `reason` is a sentence.
-    pub fn unsayable(reason: String, master: Event) -> Self {
+    /// Makes a meeting that the other side cannot express; `reason` says why.
+    pub fn unsayable(reason: Words, master: Event) -> Self {
         Self::with(Recurrence::Unsayable(reason), master)
     }
 
@@ -255,7 +256,7 @@ impl Document {
     }
 
     /// Returns why the other side cannot express it.
-    pub fn why_unsayable(&self) -> Option<&str> {
+    pub fn why_unsayable(&self) -> Option<&Words> {
         match &self.recurrence {
             Recurrence::Unsayable(reason) => Some(reason),
             Recurrence::Once | Recurrence::Rule(_) => None,

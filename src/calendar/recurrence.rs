@@ -16,6 +16,8 @@ use std::num::NonZeroU32;
 use chrono::{Datelike, Days as Length, Months, NaiveDate, Weekday, WeekdaySet};
 use serde::{Deserialize, Serialize};
 
+use crate::words::{Sentence, Weekdays, say};
+
 /// A set of weekdays; iCalendar's BYDAY without positions. Serialized as a list, Monday first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Weekday>", into = "Vec<Weekday>")]
@@ -157,34 +159,48 @@ pub struct Rule {
     pub end: End,
 }
 
-/// Why the other side cannot express a rule without changing a date. For the journal: "… because
-/// {}".
+/// Why the other side cannot express a rule without changing a date.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.sentence())]
 pub enum NoFaithfulForm {
-    #[error(
-        "it is on day {day}: months without one have it on their last day in Outlook, and not at all in Odoo"
-    )]
-    ShortMonths { day: u32 },
-    #[error("Odoo has no \"first of several weekdays of a month\"")]
+    ShortMonths {
+        day: u32,
+    },
     SeveralDays,
-    #[error("it counts every {interval}. week from {counted}, and Odoo from {odoo}")]
     WeekStart {
         interval: u32,
         counted: Weekday,
         odoo: Weekday,
     },
-    #[error("Odoo counts weeks and months in UTC, where the first occurrence is in another one")]
     CountedInUtc,
-    #[error(
-        "Odoo would go on at another hour than the first occurrence has, as its zone's clock changes about then"
-    )]
     OtherHour,
-    #[error("Outlook cannot say an interval of {interval}; the largest is {largest}")]
-    Interval { interval: u32, largest: u32 },
-    #[error("its rule cannot be read: {0}")]
+    Interval {
+        interval: u32,
+        largest: u32,
+    },
     Unreadable(String),
-    #[error("its rule has no date")]
     NoDate,
+}
+
+impl NoFaithfulForm {
+    /// Returns the reason for people, as a part of another sentence.
+    pub fn sentence(&self) -> Sentence {
+        let day = |day: Weekday| [day].into_iter().collect::<Weekdays>();
+        match self {
+            Self::ShortMonths { day } => say::form_short_months(*day),
+            Self::SeveralDays => say::form_several_days(),
+            Self::WeekStart {
+                interval,
+                counted,
+                odoo,
+            } => say::form_week_start(*interval, day(*counted), day(*odoo)),
+            Self::CountedInUtc => say::form_counted_in_utc(),
+            Self::OtherHour => say::form_other_hour(),
+            Self::Interval { interval, largest } => say::form_interval(*interval, *largest),
+            Self::Unreadable(problem) => say::form_unreadable(problem),
+            Self::NoDate => say::form_no_date(),
+        }
+    }
 }
 
 /// How many slots are enough to tell two rules apart: within these, the calendar's own cycles (leap

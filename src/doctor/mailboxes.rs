@@ -46,8 +46,8 @@ pub(super) async fn check(known: &Known) -> Vec<Finding> {
 fn halted(known: &Known) -> Finding {
     let database = &known.database;
     match database.shut_out() {
-        Some(reason) if database.quarantined.is_some() => Finding::new(Code::Quarantined, reason),
-        Some(reason) => Finding::new(Code::MoveUnconfirmed, reason),
+        Some(reason) if database.quarantined.is_some() => Finding::new(Code::Quarantined, reason.message),
+        Some(reason) => Finding::new(Code::MoveUnconfirmed, reason.message),
         None if database.paused => Finding::new(Code::Paused, "Synchronization is paused."),
         None => Finding::ok(Check::Halted, "Synchronization is on."),
     }

@@ -260,7 +260,7 @@ fn calls(database: &Database) -> Vec<Finding> {
             format!("Odoo last exchanged at {at} UTC."),
         ));
     }
-    if let Some(problem) = health::problem(database) {
+    if let Some(problem) = health::problem(database).map(|problem| problem.to_string()) {
         found.push(Finding::new(Code::ExchangeFails, problem));
     }
     found

@@ -4,24 +4,19 @@
 use crate::engine::{Engine, now};
 use crate::store::databases::{self, Database};
 use crate::store::journal::{self, Level, Line};
-use crate::words::say;
+use crate::words::{Sentence, say};
 
 /// How many exchanges in a row must fail before this is reported. Postgres may have been away for a
 /// moment.
 pub const SAID_AFTER: i32 = 3;
 
 /// Returns why nothing is exchanged with a database, in words for an administrator.
-pub fn problem(database: &Database) -> Option<String> {
+pub fn problem(database: &Database) -> Option<Sentence> {
     let since = database.failing_since?;
     if database.exchange_failures < SAID_AFTER {
         return None;
     }
-    Some(format!(
-        "Nothing has been exchanged with this Odoo since {} UTC: the Outlook bridge fails each time ({} times). What is saved \
-         in Odoo is kept. Its log says why, and so does 'outlook-bridge status' where it runs.",
-        since.format("%F %T"),
-        database.exchange_failures
-    ))
+    Some(say::exchanges_fail(since, database.exchange_failures))
 }
 
 /// Stores that an exchange has failed in the service. If Postgres is the cause, this cannot be

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::measures;
 use crate::odoo::OdooError;
+use crate::words::say;
 
 /// How many exchanges, other calls and large bodies of one database are in progress at once.
 const EXCHANGES_AT_ONCE: usize = 2;
@@ -57,10 +58,7 @@ pub struct Turn {
 
 /// Returns the error for a caller whose turn did not come.
 pub fn busy() -> OdooError {
-    OdooError::Busy(
-        "The Outlook bridge is busy with other calls of this database. Nothing is lost: it is tried again."
-            .to_owned(),
-    )
+    OdooError::Busy(say::refusal_busy().into())
 }
 
 impl Tenants {

@@ -186,8 +186,5 @@ async fn braked(conn: &mut Connection, database: &Database, user_id: i32) -> Res
 }
 
 fn nothing_waits() -> OdooError {
-    OdooError::Missing(
-        "Nothing waits for an answer here: it was given already, or this user is not connected to Outlook."
-            .to_owned(),
-    )
+    OdooError::missing(say::refusal_nothing_waits())
 }

@@ -210,7 +210,7 @@ pub async fn held(conn: &mut Connection, account: &Account) -> anyhow::Result<Op
 pub async fn answer(engine: &Engine, database: &Database, request: &AnswerRequest) -> Result<(), OdooError> {
     let mut conn = engine.store.get().await?;
     let decision = Decision::of(request.send);
-    let missing = || OdooError::Missing("No mails wait for an answer here: it was given already.".to_owned());
+    let missing = || OdooError::missing(say::refusal_mails_answered());
     let done = conn
         .transaction::<_, anyhow::Error, _>(async |conn| {
             let lock = databases::serialize(conn, database.id, Purpose::Button).await?;
@@ -219,13 +219,15 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
                 Some(account) if account.mails_answer == Some(decision) => return Ok(Ok(None)),
                 Some(_) | None => return Ok(Err(missing())),
             };
-            let asked = Actor { uid: account.odoo_user_id, name: Some(account.login.clone()), is_admin: false };
+            let asked = Actor {
+                uid: account.odoo_user_id,
+                name: Some(account.login.clone()),
+                is_admin: false,
+            };
             let writes = outbox::collected(conn, account.id).await?;
             let mails: i64 = writes.iter().map(|write| i64::from(write.mails)).sum();
             if request.send && mails > request.mails.map_or(mails, i64::from) {
-                return Ok(Err(OdooError::user(format!(
-                    "Outlook would send {mails} mails now, more than were announced: look at them again. Nothing was sent."
-                ))));
+                return Ok(Err(OdooError::user(say::refusal_more_mails(mails))));
             }
             let ids: Vec<i64> = writes.iter().map(|write| write.meeting_id).collect();
             let mut unit = UnitOfWork::of(conn, &lock, &ids).await?;
@@ -262,7 +264,14 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
             };
             unit.save(conn, now()).await?;
             accounts::release_mails(conn, account.id, decision).await?;
-            note(conn, database, Some(account.odoo_user_id), Level::Warning, message).await?;
+            note(
+                conn,
+                database,
+                Some(account.odoo_user_id),
+                Level::Warning,
+                message,
+            )
+            .await?;
             Ok(Ok(Some(account.id)))
         })
         .await?;

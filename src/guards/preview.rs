@@ -303,10 +303,7 @@ fn decide(
 ) -> Result<Chosen, OdooError> {
     let named = request.one.is_named();
     if named && told.is_empty() {
-        return Err(OdooError::Missing(
-            "This event does not wait for anything: its guests were invited already, or it is not synced."
-                .to_owned(),
-        ));
+        return Err(OdooError::missing(say::refusal_event_waits_not()));
     }
     let mut guests = BTreeMap::new();
     let mut invited = Vec::new();
@@ -330,9 +327,9 @@ fn decide(
     let mails = tally(inside, invited);
     let announced = request.invitations.unwrap_or(database.mail_budget);
     if mails.mails > usize::try_from(announced).unwrap_or_default() {
-        return Err(OdooError::user(format!(
-            "Outlook would send {} invitations now, not {announced}: look at the preview again. Nothing was sent.",
-            mails.mails
+        return Err(OdooError::user(say::refusal_more_invitations(
+            mails.mails,
+            announced,
         )));
     }
     let words = say::chosen(
@@ -414,10 +411,5 @@ async fn connected(conn: &mut Connection, database: &Database, user_id: i32) -> 
     accounts::of_user(conn, database.id, user_id)
         .await?
         .filter(Account::is_connected)
-        .ok_or_else(|| {
-            OdooError::Missing(
-                "This user is not connected to Outlook: press the Outlook button in the calendar first."
-                    .to_owned(),
-            )
-        })
+        .ok_or_else(|| OdooError::missing(say::refusal_not_connected()))
 }

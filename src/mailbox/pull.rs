@@ -957,7 +957,7 @@ impl Page<'_> {
             Err(problem) => {
                 let reason = Reason::UnreadableEvent {
                     title: title_of(event),
-                    problem: Words::new(problem),
+                    problem: problem.words(),
                 };
                 self.put_aside(event, Some(reason));
                 return Ok(None);

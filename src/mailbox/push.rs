@@ -43,7 +43,7 @@ use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Copy, Identities};
 use crate::store::outbox::{self, OutlookWrite, WriteKind};
 use crate::store::put_aside::{self, Item};
-use crate::store::reason::{Reason, Words};
+use crate::store::reason::Reason;
 use crate::store::unit::{Dossier, UnitOfWork};
 use crate::store::{Connection, databases, from_json, leases, troubles};
 use crate::traces;
@@ -815,7 +815,7 @@ fn settle_one(
             let shown = match project(event, mailbox, before.as_ref()) {
                 Ok(shown) => shown,
                 Err(problem) => {
-                    let reason = Reason::UnreadableInOutlook(Words::new(problem));
+                    let reason = Reason::UnreadableInOutlook(problem.words());
                     note_set_aside(dossier, account, reason);
                     return Ok(());
                 }
@@ -1060,8 +1060,10 @@ async fn wait_for_limit(
 /// Returns why a write failed.
 fn reason_of(error: &GraphError) -> Reason {
     match error {
-        GraphError::Transient { .. } | GraphError::GaveUp { .. } => Reason::MicrosoftFails(Words::new(error)),
-        refusal => Reason::RefusedByOutlook(Words::new(refusal)),
+        GraphError::Transient { .. } | GraphError::GaveUp { .. } => {
+            Reason::MicrosoftFails(error.words().into())
+        }
+        refusal => Reason::RefusedByOutlook(refusal.words().into()),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::outlook::GraphError;
 use crate::outlook::error::Limit;
 use crate::store::accounts::Account;
 use crate::store::outbox::WritesOnHold;
-use crate::store::reason::{Reason, Words};
+use crate::store::reason::Reason;
 use crate::store::troubles::Troubles;
 use crate::words::{Said, Sentence, say};
 
@@ -104,11 +104,11 @@ pub async fn attribute_failure(
         | GraphError::MailboxClosed { .. }
         | GraphError::Limited { .. } => Err(error),
         GraphError::Invalid { .. } | GraphError::DuplicateTransaction { .. } | GraphError::GaveUp { .. } => {
-            Ok(Reason::MicrosoftFails(Words::new(error)))
+            Ok(Reason::MicrosoftFails(error.words().into()))
         }
         error => {
             engine.graph.check_reachable(token).await?;
-            Ok(Reason::MicrosoftFails(Words::new(error)))
+            Ok(Reason::MicrosoftFails(error.words().into()))
         }
     }
 }
@@ -174,12 +174,12 @@ impl Rest {
             GraphError::Throttled { retry_after } | GraphError::Transient { retry_after, .. } => Self {
                 wait: pause(failures, *retry_after),
                 ignores_wake_ups: retry_after.is_some() || matches!(error, GraphError::Throttled { .. }),
-                reason: is_lasting(account).then(|| say::tried_again(error.to_string()).into()),
+                reason: is_lasting(account).then(|| say::tried_again(error.words()).into()),
             },
             other => Self {
                 wait: backoff(failures, SECOND * 5, HOUR),
                 ignores_wake_ups: false,
-                reason: is_lasting(account).then(|| say::calendar_cannot_be_read(other.to_string()).into()),
+                reason: is_lasting(account).then(|| say::calendar_cannot_be_read(other.words()).into()),
             },
         }
     }
@@ -204,21 +204,21 @@ impl Rest {
     }
 
     /// Returns the rest after a login that could not be renewed now.
-    pub fn after_login(account: &Account, asked: Option<Duration>, words: &str) -> Self {
+    pub fn after_login(account: &Account, asked: Option<Duration>, words: &Said) -> Self {
         Self {
             wait: pause(account.failures, asked),
             ignores_wake_ups: asked.is_some(),
-            reason: is_lasting(account).then(|| say::tried_again(words).into()),
+            reason: is_lasting(account).then(|| say::tried_again(words.clone()).into()),
         }
     }
 
     /// Returns the rest after Microsoft has refused to renew a login for a reason that the protocol
     /// does not define.
-    pub fn after_refusal(account: &Account, words: &str) -> Self {
+    pub fn after_refusal(account: &Account, words: &Said) -> Self {
         Self {
             wait: backoff(account.failures, MINUTE * 5, HOUR),
             ignores_wake_ups: true,
-            reason: Some(say::login_refused(words).into()),
+            reason: Some(say::login_refused(words.clone()).into()),
         }
     }
 }

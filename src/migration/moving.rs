@@ -166,7 +166,7 @@ pub async fn translate(
                 settled += 1;
                 continue;
             }
-            Err(error @ GraphError::Invalid { .. }) => (Reason::MicrosoftFails(Words::new(error)), true),
+            Err(error @ GraphError::Invalid { .. }) => (Reason::MicrosoftFails(error.words().into()), true),
             Err(error) => (attribute_failure(engine, token, error).await?, false),
         };
         refusals += 1;

@@ -2,16 +2,18 @@
 
 use serde_json::{Value, json};
 
+use crate::words::Said;
+
 /// The error that a caller receives. The text of every variant but `Internal` is for a person and
 /// contains no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum OdooError {
     /// Bad input, or something a person must put right.
     #[error("{0}")]
-    User(String),
+    User(Said),
     /// A turn that did not come: Odoo's `UserError`, to be tried again.
     #[error("{0}")]
-    Busy(String),
+    Busy(Said),
     /// A wrong key, code, or database.
     #[error("{0}")]
     AccessDenied(String),
@@ -23,7 +25,7 @@ pub enum OdooError {
     SessionExpired,
     /// A record or user that does not exist.
     #[error("{0}")]
-    Missing(String),
+    Missing(Said),
     /// An unknown model or method.
     #[error("the method '{0}' does not exist")]
     NotFound(String),
@@ -33,9 +35,22 @@ pub enum OdooError {
 }
 
 impl OdooError {
-    /// A `UserError` with this text.
-    pub fn user(message: impl Into<String>) -> Self {
-        Self::User(message.into())
+    /// A `UserError` with these words.
+    pub fn user(words: impl Into<Said>) -> Self {
+        Self::User(words.into())
+    }
+
+    /// A `MissingError` with these words.
+    pub fn missing(words: impl Into<Said>) -> Self {
+        Self::Missing(words.into())
+    }
+
+    /// Returns its sentence, if it has one: the add-on says it in its reader's language.
+    fn words(&self) -> Option<Value> {
+        match self {
+            Self::User(said) | Self::Busy(said) | Self::Missing(said) => said.to_json(),
+            _ => None,
+        }
     }
 
     /// The name of the Python exception that Odoo would have raised.
@@ -76,11 +91,15 @@ impl OdooError {
     /// `error.data`, and the whole body of a failed `/json/2` call.
     pub fn data(&self) -> Value {
         let message = self.to_string();
+        // Odoo's own errors have a context, too, for what only some callers understand.
+        let context = self
+            .words()
+            .map_or_else(|| json!({}), |words| json!({"words": words}));
         json!({
             "name": self.exception_name(),
             "message": message,
             "arguments": [message],
-            "context": {},
+            "context": context,
             "debug": "",
         })
     }
@@ -112,11 +131,27 @@ impl From<diesel::result::Error> for OdooError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::say;
 
     #[test]
     fn words_for_a_person_survive_other_layers() {
         let error = OdooError::from(anyhow::Error::from(OdooError::user("Do this.")));
-        assert!(matches!(error, OdooError::User(words) if words == "Do this."));
+        assert!(matches!(error, OdooError::User(words) if words.message == "Do this."));
+    }
+
+    #[test]
+    fn a_sentence_comes_with_its_text() {
+        let error = OdooError::user(say::refusal_taken("ann@contoso.com"));
+        let data = error.data();
+        assert_eq!(
+            data["message"],
+            "The mailbox ann@contoso.com is connected already, by another user of this Odoo."
+        );
+        assert_eq!(
+            data["context"],
+            json!({"words": {"code": "refusal_taken", "args": {"login": "ann@contoso.com"}}})
+        );
+        assert_eq!(OdooError::user("Do this.").data()["context"], json!({}));
     }
 
     #[test]

@@ -467,6 +467,8 @@ pub struct State {
     pub configured: bool,
     pub paused: bool,
     pub quarantined: Option<String>,
+    /// `quarantined` as a sentence, if it is one.
+    pub quarantined_words: Option<Value>,
     pub redirect_uri: String,
     pub policy: Policy,
     pub brake_over: i32,
@@ -493,6 +495,8 @@ pub struct State {
     pub created_from: Option<OdooTime>,
     /// Why nothing is exchanged with this database, in words for an administrator.
     pub problem: Option<String>,
+    /// `problem` as a sentence.
+    pub problem_words: Option<Value>,
     /// Whether users cannot log in before an administrator of Microsoft 365 consents.
     pub needs_consent: bool,
     /// The version of the service.
@@ -516,6 +520,8 @@ pub struct RegistrationState {
     pub secret_expires_on: Option<NaiveDate>,
     /// What Microsoft rejects about it, in words for an administrator.
     pub problem: Option<String>,
+    /// `problem` as a sentence, if it is one.
+    pub problem_words: Option<Value>,
 }
 
 /// The state of a user's mailbox.

@@ -21,6 +21,7 @@ use crate::calendar::field::Group;
 use crate::calendar::invitations::Mailer;
 use crate::calendar::recurrence::{End, NoFaithfulForm, Pattern, Rule};
 use crate::calendar::timezone;
+use crate::words::{Sentence, say};
 
 /// A slot on the wire: `2026-11-22 10:00:00` (UTC), of an all-day series `2026-11-22`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -121,14 +122,23 @@ pub struct SlotSnapshot {
 
 /// Why a snapshot cannot be a series of the domain. For the journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.sentence())]
 pub enum NoSeries {
-    #[error(transparent)]
     Rule(#[from] NoFaithfulForm),
-    #[error("it cannot be read: {0}")]
     Unreadable(String),
     /// No occurrence is left. It counts as deleted.
-    #[error("it has no occurrence")]
     Empty,
+}
+
+impl NoSeries {
+    /// Returns the reason for people, as a part of another sentence.
+    pub fn sentence(&self) -> Sentence {
+        match self {
+            Self::Rule(form) => form.sentence(),
+            Self::Unreadable(problem) => say::unreadable_value(problem),
+            Self::Empty => say::unreadable_no_occurrence(),
+        }
+    }
 }
 
 fn unreadable(problem: impl ToString) -> NoSeries {

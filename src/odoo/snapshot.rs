@@ -16,6 +16,7 @@ use crate::calendar::event::{
 };
 use crate::calendar::field::Group;
 use crate::calendar::invitations::Mailer;
+use crate::words::{Sentence, say};
 
 /// `calendar.event` as `docs/EXCHANGE.md` describes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,8 +114,17 @@ pub struct AnsweredBy {
 /// Why a record of Odoo cannot be an event of the domain. For the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoEvent {
-    #[error("its last day is out of range")]
+    #[error("{}", self.sentence())]
     LastDay,
+}
+
+impl NoEvent {
+    /// Returns the reason for people, as a part of another sentence.
+    pub fn sentence(self) -> Sentence {
+        match self {
+            Self::LastDay => say::unreadable_last_day(),
+        }
+    }
 }
 
 /// The values of an `OdooChange`: Odoo field → value, for the fields that the add-on permits.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::words::{Said, say};
+
 /// The error of a failed call. No variant contains a token. `message` is Microsoft's wording and
 /// may contain addresses, so it is for the journal and not for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,6 +119,30 @@ impl Limit {
 }
 
 impl GraphError {
+    /// Returns the error for people.
+    pub fn words(&self) -> Said {
+        let sentence = match self {
+            Self::Forbidden { code } => say::microsoft_forbids(code),
+            Self::NotFound => say::microsoft_misses_it(),
+            Self::Unreachable { code } => say::microsoft_finds_no_way(code),
+            Self::GaveUp { reason } => say::microsoft_gave_up(reason),
+            Self::Conflict => say::microsoft_saw_a_change(),
+            Self::DuplicateTransaction { .. } => say::microsoft_has_made_it(),
+            Self::ResyncRequired => say::microsoft_has_forgotten(),
+            Self::Throttled { .. } => say::microsoft_slows_down(),
+            Self::Transient { reason, .. } => say::microsoft_failed(reason),
+            // The status is a name, and not a number that languages write in their own ways.
+            Self::Invalid { status, code, .. } => say::microsoft_refused(status.to_string(), code),
+            // They concern the mailbox, whose account says what to do in sentences of its own.
+            Self::Unauthorized
+            | Self::Challenged { .. }
+            | Self::MailboxClosed { .. }
+            | Self::Limited { .. }
+            | Self::MailboxMissing => return self.to_string().into(),
+        };
+        sentence.into()
+    }
+
     /// Returns a word for the kind of error, for metrics and traces. It contains nothing that
     /// Microsoft has said.
     pub fn kind(&self) -> &'static str {

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::client::retry_after;
+use crate::words::{Said, say};
 
 /// Microsoft's own address.
 pub const LOGIN_URL: &str = "https://login.microsoftonline.com";
@@ -162,6 +163,16 @@ pub enum LoginError {
 }
 
 impl LoginError {
+    /// Returns the error for people.
+    pub fn words(&self) -> Said {
+        match self {
+            Self::AdminProblem { setting, message } => say::app_refused(setting.label(), message).into(),
+            Self::Temporary { message, .. } => say::sign_in_failed(message).into(),
+            Self::Refused { error, message } => say::sign_in_refused(error, message).into(),
+            Self::NeedsLogin { .. } => self.to_string().into(),
+        }
+    }
+
     /// Interprets `error` and `error_description`, as the token endpoint and the redirect after a
     /// login name them. `error` decides; the AADSTS number, which may change, only tells which
     /// setting is meant.

@@ -30,6 +30,7 @@ use crate::calendar::body;
 use crate::calendar::event::{Address, Answer, Attendee, AttendeeKind, Event, Person, Privacy, ShowAs, Time};
 use crate::calendar::field::Group;
 use crate::calendar::{timezone, title, video_line};
+use crate::words::{Sentence, say};
 
 /// The extended property that carries our link uuid (page *singleValueLegacyExtendedProperty*).
 pub const LINK_PROPERTY: &str = "String {c3b1f0a2-5d3e-4a7e-9a8f-6c0d7f5f2b11} Name OutlookBridgeLink";
@@ -433,15 +434,24 @@ impl DeltaRow {
 
 /// Why an event cannot be translated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.sentence())]
 pub enum Unreadable {
-    #[error("the event has no {0} time")]
     NoTime(&'static str),
-    #[error("the event's {which} time cannot be read: {value}")]
     BadTime { which: &'static str, value: String },
-    #[error("the event's {which} time is in a time zone of its own making: {zone}")]
     UnknownZone { which: &'static str, zone: String },
-    #[error("the event ends before it begins")]
     EndsBeforeStart,
+}
+
+impl Unreadable {
+    /// Returns the reason for people, as a part of another sentence.
+    pub fn sentence(&self) -> Sentence {
+        match self {
+            Self::NoTime(field) => say::unreadable_no_time(*field),
+            Self::BadTime { which, value } => say::unreadable_time(*which, value),
+            Self::UnknownZone { which, zone } => say::unreadable_zone(*which, zone),
+            Self::EndsBeforeStart => say::unreadable_ends_first(),
+        }
+    }
 }
 
 /// Translates an event. Leaves out attendees without a usable address

@@ -15,6 +15,7 @@ use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::wire::{self, WireEvent};
 use crate::store::addresses::Mailbox;
 use crate::store::meetings::{Copy, SlotAnswers};
+use crate::words::Words;
 
 /// Makes a copy of what Graph shows.
 ///
@@ -79,6 +80,16 @@ pub(crate) enum Unreadable {
     Stored(#[from] anyhow::Error),
 }
 
+impl Unreadable {
+    /// Returns the reason for people, as a part of another sentence.
+    pub fn words(&self) -> Words {
+        match self {
+            Self::Event(event) => event.sentence().into(),
+            Self::Stored(error) => Words::new(error),
+        }
+    }
+}
+
 /// Translates an event or a series of this mailbox; `before` is the copy that was stored earlier.
 /// In an attendee's mailbox the owner's own response counts, as Graph hides or delays it in the
 /// list of attendees. An occurrence that the owner declined still takes place.
@@ -141,7 +152,7 @@ pub(crate) fn project(
             shown.document = series;
         }
         Err(reason) => {
-            shown.document = Document::unsayable(reason.to_string(), shown.document.master);
+            shown.document = Document::unsayable(reason.sentence().into(), shown.document.master);
         }
     }
     Ok(shown)

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{Field, Kind, MOST_ROWS, Model, ReadGroup, Row, too_many};
 use crate::odoo::OdooError;
 use crate::store::Connection;
+use crate::words::say;
 
 /// A value of a statement.
 #[derive(Debug)]
@@ -68,9 +69,7 @@ impl Statement {
             Err(diesel::result::Error::DatabaseError(_, about))
                 if about.message().contains("statement timeout") =>
             {
-                return Err(OdooError::user(
-                    "This search takes too long: look for less at a time.",
-                ));
+                return Err(OdooError::user(say::refusal_takes_too_long()));
             }
             rows => rows?,
         };

@@ -20,6 +20,7 @@ use super::{Connection, interval};
 use crate::calendar::merge::Policy;
 use crate::measures::{self, Purpose};
 use crate::odoo::api::Versions;
+use crate::words::{Said, say};
 
 /// How long a call waits for its database's lock.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
@@ -124,16 +125,18 @@ impl Database {
     }
 
     /// Returns why nothing is exchanged, and what ends it, as a sentence.
-    pub fn shut_out(&self) -> Option<String> {
+    pub fn shut_out(&self) -> Option<Said> {
         if let Some(reason) = &self.quarantined {
-            return Some(reason.clone());
+            // There is one cause of it.
+            let known = Said::from(say::histories_differ());
+            return Some(if known.message == *reason {
+                known
+            } else {
+                reason.clone().into()
+            });
         }
         let moved = self.moved.as_ref()?;
-        Some(format!(
-            "This database was paired again, and {moved}. Nothing is exchanged until whoever runs the Outlook bridge confirms \
-             that it is the same one: outlook-bridge confirm {}",
-            self.uuid
-        ))
+        Some(say::shut_out_until_confirmed(moved, &self.uuid).into())
     }
 
     /// Returns the versions of the exchange that the add-on understands; `None` before its first

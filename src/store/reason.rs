@@ -11,7 +11,8 @@ use diesel::sql_types::Jsonb;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::choices::Kept;
-use crate::words::{Arg, Said, Sentence, say};
+pub use crate::words::Words;
+use crate::words::{Said, Sentence, say};
 
 /// A reason (`meetings.set_aside`, `put_aside.reason`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, AsExpression, FromSqlRow)]
@@ -31,7 +32,6 @@ pub enum Reason {
     NotItsOrganizers,
     NotInMailbox,
     NotChosen(Kept),
-    /// Its words are also used inside another sentence, like those of the next one.
     Excluded,
     TooOld {
         days: i32,
@@ -87,6 +87,8 @@ impl Reason {
     pub fn as_part(&self) -> Said {
         match self {
             Self::NotChosen(kept) => choice(kept).into(),
+            Self::Excluded => say::why_excluded().into(),
+            Self::TooOld { days } => say::why_too_old(*days).into(),
             other => other.sentence(),
         }
     }
@@ -121,14 +123,13 @@ impl Reason {
             Self::LostInOdoo => say::reason_lost_in_odoo(),
             Self::NotTakenOver(problem) => say::reason_not_taken_over(problem),
             Self::RefusedByOutlook(problem) => say::reason_refused_by_outlook(problem),
-            Self::UnreadableInOdoo(problem)
-            | Self::MicrosoftFails(problem)
-            | Self::UnreadableInOutlook(problem) => return problem.to_string().into(),
+            Self::UnreadableInOdoo(problem) => say::reason_unreadable_in_odoo(problem),
+            Self::MicrosoftFails(problem) => return problem.said(),
+            Self::UnreadableInOutlook(problem) => say::reason_unreadable_in_outlook(problem),
             Self::InVain => say::reason_in_vain(),
             Self::UnreadableRow(problem) => say::reason_unreadable_row(problem),
             Self::UnreadableEvent { title, problem } => {
-                return named(title, Arg::from(problem))
-                    .map_or_else(|| problem.to_string().into(), Said::from);
+                about(title, say::reason_unreadable_in_outlook(problem))
             }
             Self::TooSlowToRead { title } => about(title, say::reason_too_slow_to_read()),
             Self::WithoutUid { title } => about(title, say::reason_without_uid()),
@@ -165,35 +166,10 @@ pub fn choice(kept: &Kept) -> Sentence {
 }
 
 /// Returns what is said about an event with its title, if it has one.
-fn named(title: &Words, what: Arg) -> Option<Sentence> {
-    (!title.0.is_empty()).then(|| say::about_title(title, what))
-}
-
 fn about(title: &Words, what: Sentence) -> Sentence {
-    named(title, what.clone().into()).unwrap_or(what)
-}
-
-impl From<&Words> for Arg {
-    fn from(words: &Words) -> Self {
-        Self::Text(words.0.clone())
-    }
-}
-
-/// The words of somebody else, a program or a person. Characters that Postgres refuses are
-/// replaced.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Words(String);
-
-impl Words {
-    pub fn new(said: impl std::fmt::Display) -> Self {
-        Self(said.to_string().replace('\0', "\u{fffd}"))
-    }
-}
-
-impl std::fmt::Display for Words {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+    match title.to_string() {
+        title if title.is_empty() => what,
+        title => say::about_title(title, what),
     }
 }
 
@@ -329,7 +305,10 @@ mod tests {
         let reason = Reason::RefusedByOdoo(Words::new("no\0thing"));
         let stored = json!({"code": "refused_by_odoo", "detail": "no\u{fffd}thing"});
         assert_eq!(serde_json::to_value(&reason).expect("JSON"), stored);
-        assert_eq!(reason.to_string(), "Odoo refused it: no\u{fffd}thing");
+        assert_eq!(
+            reason.to_string(),
+            "Odoo refused it: no\u{fffd}thing. It is tried again when it is changed"
+        );
         let large = Reason::DescriptionTooLarge { bytes: 2_340_000 };
         assert_eq!(
             serde_json::to_value(&large).expect("JSON")["detail"],

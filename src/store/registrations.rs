@@ -6,12 +6,14 @@ use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use secrecy::SecretString;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::Connection;
 use super::schema::accounts;
 use super::schema::registrations::{self, dsl};
 use super::seal::Sealer;
+use crate::words::Said;
 
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = registrations)]
@@ -28,6 +30,8 @@ pub struct Registration {
     pub secret_expires_on: Option<NaiveDate>,
     /// What Microsoft rejects about it.
     pub problem: Option<String>,
+    /// `problem` as a sentence, if it is one.
+    pub problem_words: Option<Value>,
     /// Whether another app replaced it. It serves users who consented to it, until they log in
     /// again.
     pub retired: bool,
@@ -136,13 +140,15 @@ pub async fn change(conn: &mut Connection, id: i64, changes: &Changes) -> QueryR
 }
 
 /// Stores what Microsoft rejects about it; returns the number of changed rows.
-pub async fn set_problem(conn: &mut Connection, id: i64, problem: Option<&str>) -> QueryResult<usize> {
+pub async fn set_problem(conn: &mut Connection, id: i64, problem: Option<&Said>) -> QueryResult<usize> {
+    let words = problem.and_then(Said::to_json);
+    let problem = problem.map(|said| said.message.as_str());
     diesel::update(
         dsl::registrations
             .find(id)
             .filter(dsl::problem.is_distinct_from(problem)),
     )
-    .set(dsl::problem.eq(problem))
+    .set((dsl::problem.eq(problem), dsl::problem_words.eq(words)))
     .execute(conn)
     .await
 }

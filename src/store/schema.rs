@@ -63,6 +63,7 @@ diesel::table! {
         problem -> Nullable<Text>,
         retired -> Bool,
         state_xid -> Xid8,
+        problem_words -> Nullable<Jsonb>,
     }
 }
 

@@ -38,6 +38,7 @@ use crate::store::leases::{self, Urgency};
 use crate::store::put_aside;
 use crate::store::seal::{digest, random_secret};
 use crate::store::sessions::{self, Session};
+use crate::words::{Said, say};
 use crate::{admin, exchange, records, reset};
 
 /// The caller, which is put into the call's extensions after the key was checked.
@@ -383,9 +384,7 @@ impl Methods {
             |engine, caller, request: OtherValueRequest| {
                 let mut conn = engine.store.get().await?;
                 let found = journal::other_value(&mut conn, caller.database.id, request.line_id).await?;
-                found.ok_or_else(|| {
-                    OdooError::Missing("The value that was not kept is not known any more.".to_owned())
-                })?
+                found.ok_or_else(|| OdooError::missing(say::refusal_value_forgotten()))?
             }
         );
         method!(
@@ -766,7 +765,7 @@ impl Methods {
             }
         }
         match problem {
-            Some(problem) if name != UNPAIR => Err(OdooError::User(problem)),
+            Some(problem) if name != UNPAIR => Err(OdooError::user(problem)),
             _ => Ok(()),
         }
     }
@@ -808,11 +807,12 @@ fn read_answer(mut answer: Value) -> Result<Value, OdooError> {
     }
     let data = &answer["error"]["data"];
     let message = data["message"].as_str().unwrap_or_default().to_owned();
+    let said = Said::stored(message.clone(), data["context"].get("words").cloned());
     Err(match data["name"].as_str() {
-        Some("odoo.exceptions.UserError") => OdooError::User(message),
+        Some("odoo.exceptions.UserError") => OdooError::User(said),
         Some("odoo.exceptions.AccessDenied") => OdooError::AccessDenied(message),
         Some("odoo.exceptions.AccessError") => OdooError::Access(message),
-        Some("odoo.exceptions.MissingError") => OdooError::Missing(message),
+        Some("odoo.exceptions.MissingError") => OdooError::Missing(said),
         Some("werkzeug.exceptions.NotFound") => OdooError::NotFound(message),
         _ => OdooError::Internal(anyhow::anyhow!("see the line before")),
     })

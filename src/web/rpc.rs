@@ -704,7 +704,7 @@ async fn run_method(
         None => {
             state.methods.find(&call)?;
         }
-        Some(problem) if state.methods.needs_no_key(name) => return Err(OdooError::User(problem)),
+        Some(problem) if state.methods.needs_no_key(name) => return Err(OdooError::user(problem)),
         Some(_) => {}
     }
     if state.methods.needs_no_key(name) {

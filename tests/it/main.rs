@@ -85,6 +85,7 @@ mod settling;
 mod site_rules;
 mod stack;
 mod stalls;
+mod standing;
 mod syncing;
 mod tenants;
 mod tls;

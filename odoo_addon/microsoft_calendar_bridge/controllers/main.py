@@ -16,6 +16,7 @@ from odoo.http import request
 
 from ..compat import MicrosoftAuth, MicrosoftCalendarController
 from ..models.outlook_bridge_client import QUICK, BridgeUnavailable
+from ..models.outlook_bridge_sentence import render
 
 _logger = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ class OutlookBridgeAuthController(MicrosoftAuth):
             if answer.get("question"):
                 return self._outlook_bridge_ask(answer["question"], kw["state"])
             if answer.get("message"):
-                values = {"message": answer["message"], "return_url": answer["return_url"]}
+                message = render(request.env, answer.get("message_words"), answer["message"])
+                values = {"message": message, "return_url": answer["return_url"]}
                 return request.render("microsoft_calendar_bridge.authentication_done", values)
             return request.redirect(answer["return_url"])
         except BridgeUnavailable as error:

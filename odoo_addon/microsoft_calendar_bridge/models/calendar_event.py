@@ -13,7 +13,7 @@ from odoo.tools import format_datetime, is_html_empty
 from ..compat import CROSSING, code_translations
 from .calendar_recurrence import SERIES
 from .outlook_bridge_account import CONNECTED
-from .outlook_bridge_client import QUICK
+from .outlook_bridge_client import QUICK, BridgeUnavailable
 from .outlook_bridge_outbox import applying
 from .outlook_bridge_own import without_own
 from .outlook_bridge_sentence import render
@@ -136,28 +136,52 @@ class CalendarEvent(models.Model):
     def _compute_outlook_bridge_standing(self):
         """Says how an event stands between Odoo and Outlook. A form asks the service for it, briefly."""
         self.outlook_bridge_standing = False
-        client = self.env["outlook.bridge.client"]
         event = self._origin
-        if len(event) != 1 or not self.outlook_bridge_has_journal or not event.active or client._recently_down():
+        if len(event) != 1:
             return
-        if self.env["outlook.bridge.outbox"]._is_pending(event):
+        if not self.outlook_bridge_has_journal:
+            self.outlook_bridge_standing = event._outlook_bridge_standing_for_guest()
+            return
+        client = self.env["outlook.bridge.client"]
+        if self.env["outlook.bridge.outbox"]._is_pending(event) and not client._recently_down():
             # a save reads the form before it is committed, and waits for nobody
             self.outlook_bridge_standing = self.env._("Its last change is on its way to Outlook.")
             return
         key = event.sudo().recurrence_id.outlook_bridge_key or None
-        about = {"user_id": None, "res_id": event.id, "key": key}
+        about = {"user_id": None, "res_id": event.id, "key": key, "organizer_id": event.user_id.id or None}
+        unknown = self.env._(
+            "Whether Outlook has it is not known now, as the Outlook bridge does not answer. What you save in Odoo is "
+            "kept, and follows as soon as it is back."
+        )
+        if client._recently_down():
+            self.outlook_bridge_standing = unknown
+            return
         try:
             told = client._call("outlook.bridge", "journal", timeout=QUICK, limit=1, **about)
         except UserError as error:
             _logger.info("How event %s stands is not known: %s", event.id, error)
+            self.outlook_bridge_standing = unknown if isinstance(error, BridgeUnavailable) else str(error.args[0])
             return
         standing = [line for line in told if line.get("standing")]
         if standing := [render(self.env, line.get("message_words"), line["message"]) for line in standing]:
             sentences = [f"{words[:1].upper()}{words[1:].rstrip('.')}." for words in standing]
             self.outlook_bridge_standing = " ".join(sentences)
-        elif told:
+        elif told and event.active:
             since = format_datetime(self.env, fields.Datetime.to_datetime(told[0]["time"]))
             self.outlook_bridge_standing = self.env._("In step with Outlook since %(time)s", time=since)
+
+    def _outlook_bridge_standing_for_guest(self):
+        """Returns why Outlook does not show a meeting to its guests, if its organizer is not connected; how it
+        stands otherwise is the organizer's matter."""
+        if not self._is_bridged() or self.env.user.partner_id not in self.sudo().partner_ids:
+            return False
+        if not self.user_id or self.env["outlook.bridge.account"]._is_connected(self.user_id):
+            return False
+        return self.env._(
+            "It comes to your Outlook by the invitation that Odoo mails, as its organizer, %(name)s, is not connected "
+            "to Outlook.",
+            name=self.user_id.sudo().name,
+        )
 
     def onchange(self, values, field_names, fields_spec):
         """Odoo computes each field of a form at each change of one; how the event stands is not asked then."""

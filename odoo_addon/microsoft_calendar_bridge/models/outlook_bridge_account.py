@@ -6,7 +6,7 @@ import time
 
 from odoo import api, fields, models, tools
 from odoo.exceptions import AccessError, UserError
-from odoo.tools import SQL
+from odoo.tools import SQL, format_datetime
 
 from .outlook_bridge_client import QUICK
 from .outlook_bridge_sentence import render
@@ -269,6 +269,23 @@ class OutlookBridgeAccount(models.Model):
                 ("status", "in", (*CONNECTED, "stopped", "resetting")),
             ]
         )._ids
+
+    def _standing(self, paused):
+        """Returns in one sentence how this account stands; it may be empty."""
+        if self.status in (False, "none"):
+            return self.env._("Not connected: press the Outlook button in the calendar.")
+        if paused:
+            return self.env._("An administrator has paused the synchronization for everybody.")
+        if self.status == "stopped":
+            return self.env._(
+                "You have stopped the synchronization: press the Outlook button in the calendar to go on."
+            )
+        if self.told_reason:
+            return self.told_reason
+        if not self.last_sync:
+            return self.env._("Connected to %(login)s.", login=self.login)
+        since = format_datetime(self.env, self.last_sync)
+        return self.env._("In step with %(login)s since %(time)s", login=self.login, time=since)
 
     # ------------------------------------------------------------
     # What people are told

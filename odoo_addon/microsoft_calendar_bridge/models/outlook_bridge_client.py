@@ -12,6 +12,8 @@ from odoo import SUPERUSER_ID, api, models
 from odoo.exceptions import AccessDenied, MissingError, UserError
 from odoo.tools import str2bool
 
+from .outlook_bridge_sentence import render
+
 _logger = logging.getLogger(__name__)
 
 PARAM_URL = "microsoft_calendar_bridge.url"
@@ -264,6 +266,7 @@ class OutlookBridgeClient(models.AbstractModel):
     @api.model
     def _raise(self, error):
         name, message = error.get("name"), error.get("message") or ""
+        message = render(self.env, (error.get("context") or {}).get("words"), message)
         if name == "odoo.exceptions.AccessDenied":
             raise AccessDenied(message or self.env._("The Outlook bridge refused the call."))
         if name == "odoo.exceptions.MissingError":

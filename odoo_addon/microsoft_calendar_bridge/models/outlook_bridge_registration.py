@@ -3,6 +3,8 @@
 
 from odoo import api, fields, models
 
+from .outlook_bridge_sentence import render
+
 # An administrator is warned when a secret expires within so many days.
 WARN_DAYS = 30
 
@@ -69,9 +71,14 @@ class OutlookBridgeRegistration(models.AbstractModel):
         return "soon" if left and min(left) <= WARN_DAYS else "valid"
 
     @api.model
+    def _problem(self, registration):
+        """Returns what Microsoft rejects about an app registration, or None."""
+        return render(self.env, registration.get("problem_words"), registration.get("problem"))
+
+    @api.model
     def _warning(self, registration):
         """Returns what an administrator should do about an app registration, or an empty text."""
-        words = registration.get("problem")
+        words = self._problem(registration)
         if not words and self._ends_soon(registration):
             expiry = self._describe_expiry(registration)
             words = self.env._("Settings, Calendar, Client Secret: %(words)s", words=expiry)

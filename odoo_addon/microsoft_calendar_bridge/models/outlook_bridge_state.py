@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from odoo import api, fields, models
 
+from .outlook_bridge_sentence import render
 from .outlook_bridge_told import Trouble
 
 POLICIES = [("latest", "The later edit wins"), ("outlook", "Outlook wins"), ("odoo", "Odoo wins")]
@@ -96,7 +97,8 @@ class OutlookBridgeState(models.Model):
         """Stores a ``State`` of the service. ``tag`` is the one that the request named."""
         said = self._said()
         # a momentary problem is not stored: a page that shows it asks for it
-        told = {name: value for name, value in answer.items() if name not in ("accounts", "partial", "problem")}
+        momentary = ("accounts", "partial", "problem", "problem_words")
+        told = {name: value for name, value in answer.items() if name not in momentary}
         partial = bool(answer.get("partial"))
         if partial and (tag != said["tag"] or not answer.get("tag")):
             # its other accounts are those of another state than is stored here
@@ -143,7 +145,7 @@ class OutlookBridgeState(models.Model):
                         "Nothing is synchronized for anybody, to protect your calendars. Nothing is lost: what is "
                         "saved in Odoo is kept."
                     ),
-                    said["quarantined"],
+                    render(self.env, said.get("quarantined_words"), said["quarantined"]),
                 ],
             )
         if self.failing_since and self.failing_since <= fields.Datetime.now() - GRACE:

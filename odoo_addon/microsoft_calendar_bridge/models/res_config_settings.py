@@ -223,16 +223,17 @@ class ResConfigSettings(models.TransientModel):
             lines.append(self.env._("It last answered at %(time)s UTC.", time=known["last_contact"]))
         if known.get("quarantined"):
             standing = "stopped"
-            lines.append(self.env._("Stopped to protect your calendars: %(reason)s", reason=known["quarantined"]))
+            reason = render(self.env, known.get("quarantined_words"), known["quarantined"])
+            lines.append(self.env._("Stopped to protect your calendars: %(reason)s", reason=reason))
         if not known.get("configured"):
             lines.append(self.env._("The Client ID or the Client Secret is missing."))
         for registration in known.get("registrations") or []:
-            if registration.get("problem"):
-                lines.append(registration["problem"])
+            if problem := self.env["outlook.bridge.registration"]._problem(registration):
+                lines.append(problem)
         state = self.env["outlook.bridge.state"]._get()
         if problem := known.get("problem"):
             standing = "stopped"
-            lines.append(problem)
+            lines.append(render(self.env, known.get("problem_words"), problem))
         elif state.last_error and state.last_error not in lines:
             standing = "stopped"
             lines.append(self.env._("Nothing is exchanged: %(problem)s", problem=state.last_error))

@@ -56,6 +56,9 @@ class ResUsers(models.Model):
     outlook_bridge_mails = fields.Integer(
         "Mails Waiting for a Yes", compute="_compute_outlook_bridge", groups="base.group_system"
     )
+    outlook_bridge_standing = fields.Char(
+        "Outlook Calendar", compute="_compute_outlook_bridge_standing", groups="base.group_system"
+    )
     outlook_bridge_last_sync = fields.Datetime(
         "Last Outlook Synchronization", compute="_compute_outlook_bridge_last_sync", groups="base.group_system"
     )
@@ -63,6 +66,7 @@ class ResUsers(models.Model):
     @property
     def SELF_READABLE_FIELDS(self):
         own = ("outlook_bridge_paired", "outlook_bridge_online_meeting", "outlook_bridge_status")
+        own += ("outlook_bridge_standing",)
         return [*super().SELF_READABLE_FIELDS, *own]
 
     @property
@@ -82,6 +86,15 @@ class ResUsers(models.Model):
             user.outlook_bridge_reason = account.told_reason
             for name in ("login", "waiting", "mails"):
                 user[f"outlook_bridge_{name}"] = account[name]
+
+    def _compute_outlook_bridge_standing(self):
+        """Says how the user's account stands, or what keeps it from being synchronized."""
+        paired = self._is_bridged()
+        paused = paired and self.env["outlook.bridge.state"]._get()._said()["paused"]
+        accounts = self.env["outlook.bridge.account"]._of(self) if paired else {}
+        for user in self:
+            account = accounts.get(user.id, self.env["outlook.bridge.account"])
+            user.outlook_bridge_standing = paired and account._standing(paused)
 
     @api.model
     def _search_outlook_bridge_is_connected(self, operator, value):

@@ -93,9 +93,10 @@ def merged(change, actors):
 
 
 class Refusal(Exception):
-    def __init__(self, name, message):
+    def __init__(self, name, message, context=None):
         super().__init__(message)
         self.name = name
+        self.context = context or {}
 
 
 # The statuses of the service's refusals.
@@ -262,7 +263,7 @@ class FakeService:
                 method = "list"
             result = getattr(self, HANDLERS.get((model, method), f"do_{method}"))(**kwargs)
         except Refusal as refusal:
-            data = {"name": refusal.name, "message": str(refusal), "arguments": [str(refusal)], "context": {}}
+            data = {"name": refusal.name, "message": str(refusal), "arguments": [str(refusal)], "context": refusal.context}
             return FakeResponse(data, self.headers, STATUSES.get(refusal.name, 500))
         if self.lose_answers:
             self.lose_answers -= 1

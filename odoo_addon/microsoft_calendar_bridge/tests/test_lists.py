@@ -453,12 +453,28 @@ class TestStanding(ListsCase):
         self.service.journal = [self.told("archived")]
         self.meeting.active = False
         self.drop_rows()
-        self.assertFalse(self.standing(self.ann))
+        self.assertFalse(self.standing(self.ann), "it is not in step")
+        self.service.journal.insert(0, self.told("it is archived in Odoo", standing=True))
+        self.assertEqual(self.standing(self.ann), "It is archived in Odoo.")
 
     def test_nothing_known(self):
         self.assertFalse(self.standing(self.ann))
+        [call] = self.service.called("outlook.bridge", "journal")
+        self.assertEqual(call["kwargs"]["organizer_id"], self.ann.id, "the service may not know the event")
         self.service.down = True
-        self.assertFalse(self.standing(self.ann))
+        self.assertIn("is not known now", self.standing(self.ann))
+        self.assertIn("is not known now", self.standing(self.ann), "and it is not asked for a while")
+
+    def test_a_guest_of_an_organizer_who_is_not_connected(self):
+        self.meeting.partner_ids += self.bob.partner_id
+        self.drop_rows()
+        self.assertFalse(self.standing(self.bob), "it is the organizer's matter")
+        self.service.set_account(self.ann, "need_auth")
+        self.settle()
+        self.env["outlook.bridge.exchange"]._cron_exchange()
+        self.assertIn("as its organizer, Ann, is not connected", self.standing(self.bob))
+        self.meeting.partner_ids -= self.bob.partner_id
+        self.assertFalse(self.standing(self.bob), "he is no guest")
 
     def test_only_in_a_form_and_for_who_may_read_it(self):
         self.service.journal = [self.told("created")]

@@ -3,11 +3,13 @@
 
 import re
 
+from odoo.exceptions import MissingError
 from odoo.tests import tagged
 
 from odoo.addons.microsoft_calendar_bridge.models.outlook_bridge_sentence import PLACEHOLDER, render
 from odoo.addons.microsoft_calendar_bridge.sentences import SENTENCES
 
+from .common import Refusal
 from .test_lists import JOURNAL, MEETING, ListsCase
 
 LANGUAGES = ("de_DE", "es_ES", "fr_FR", "it_IT", "nl_NL", "pt_BR", "zh_CN")
@@ -120,11 +122,11 @@ class TestSentences(ListsCase):
         self.assertIn("Son organisateur a été changé dans Odoo", in_french.reason)
 
     def test_how_an_event_stands_is_in_its_readers_language(self):
-        words = {"code": "stands_waits", "args": {"name": "Ann"}}
+        words = {"code": "stands_stopped", "args": {"name": "Ann"}}
         line = {"time": "2026-11-22 10:00:00", "user_id": self.ann.id, "res_id": self.meeting.id, "standing": True}
         self.service.journal = [{**line, "message": "it waits", "message_words": words}]
         meeting = self.meeting.with_user(self.ann).with_context(lang="zh_CN")
-        self.assertIn("正在等待 Ann", meeting.outlook_bridge_standing)
+        self.assertIn("因为 Ann 已停止同步", meeting.outlook_bridge_standing)
 
     def test_an_account_is_told_in_its_readers_language(self):
         words = {"code": "no_mailbox", "args": {}}
@@ -138,3 +140,25 @@ class TestSentences(ListsCase):
         self.service.set_account(self.ann, "attention", reason="Microsoft said so.")
         self.job()
         self.assertEqual(account.with_context(lang="de_DE").told_reason, "Microsoft said so.")
+
+    def test_a_refusal_is_in_its_readers_language(self):
+        words = {"code": "refusal_not_connected", "args": {}}
+        for context, said in (({"words": words}, "Dieser Benutzer ist nicht mit Outlook"), ({}, "Not connected.")):
+            refusal = Refusal("odoo.exceptions.MissingError", "Not connected.", context)
+            self.service.errors["res.users", "preview"] = refusal
+            with self.assertRaisesRegex(MissingError, said):
+                self.ann.with_user(self.ann).with_context(lang="de_DE").action_outlook_bridge_preview()
+
+    def test_what_administrators_read_is_in_their_language(self):
+        app = {"code": "app_refused", "args": {"setting": "Client Secret", "problem": "AADSTS7000222"}}
+        whole = {"code": "in_a_row", "args": {"first": app, "second": {"code": "app_remedy", "args": {}}}}
+        self.service.state["registrations"][0].update(problem="It is refused.", problem_words=whole)
+        shut_out = {"code": "histories_differ", "args": {}}
+        self.service.state.update(quarantined="It is shut out.", quarantined_words=shut_out)
+        self.job()
+        state = self.env["outlook.bridge.state"]._get()
+        in_german = state.with_context(lang="de_DE").trouble
+        self.assertIn("Microsoft lehnt den Wert Client Secret in den Einstellungen ab: AADSTS7000222 Ein", in_german)
+        self.assertIn("haben verschiedene Vorgeschichten", in_german)
+        state.invalidate_recordset(["trouble"])
+        self.assertIn("Microsoft refuses the Client Secret in the settings", state.with_context(lang="en_US").trouble)

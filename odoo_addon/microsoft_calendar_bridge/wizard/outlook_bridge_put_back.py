@@ -5,6 +5,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError
 
 from ..models.actions import CLOSE, form, notification
+from ..models.outlook_bridge_sentence import render
 
 
 class OutlookBridgePutBack(models.TransientModel):
@@ -30,8 +31,10 @@ class OutlookBridgePutBack(models.TransientModel):
     def _open(self, meeting):
         client = self.env["outlook.bridge.client"]
         told = client._call("outlook.bridge.meeting", "preview_put_back", meeting_id=meeting.id)
-        names = ("title", "time", "mailbox", "record_is_new", "invited")
-        preview = self.sudo().create({"meeting_id": meeting.id, **{name: told[name] for name in names}})
+        names = ("title", "mailbox", "record_is_new", "invited")
+        values = {"meeting_id": meeting.id, **{name: told[name] for name in names}}
+        time = render(self.env, told.get("time_words"), told["time"])
+        preview = self.sudo().create({**values, "time": time})
         return form(preview.sudo(False), self.env._("Put Back"))
 
     def action_put_back(self):

@@ -14,6 +14,7 @@ use crate::store::Connection;
 use crate::store::accounts::{self as store, Account};
 use crate::store::databases::Database;
 use crate::store::logins::{self, LoginAttempt};
+use crate::words::say;
 
 /// The question to a user who logged in with another account than before.
 #[derive(Debug, Serialize)]
@@ -81,12 +82,7 @@ pub async fn switch_mailbox(
     user_id: i32,
     request: &SwitchRequest,
 ) -> Result<AuthorizeAnswer, OdooError> {
-    let too_old = || {
-        OdooError::user(
-            "This question was not asked you in this Odoo, or is too old. Press the Outlook button in the calendar to \
-             start anew.",
-        )
-    };
+    let too_old = || OdooError::user(say::refusal_old_login());
     let attempt_id = read_state(engine, database, user_id, &request.state)
         .ok_or_else(too_old)?
         .id;

@@ -492,7 +492,7 @@ proptest! {
     fn each_kind_is_read_as_what_it_is(event in event(), series in series()) {
         for document in [
             Document::single(event.clone()),
-            Document::unsayable("why".to_owned(), event),
+            Document::unsayable(Words::new("why"), event),
             series,
         ] {
             let stored = serde_json::to_value(&document).unwrap();

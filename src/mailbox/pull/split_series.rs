@@ -20,14 +20,14 @@ use crate::store::addresses::Mailbox;
 use crate::store::journal::{Level, Line};
 use crate::store::meetings::Copy;
 use crate::store::people::Person;
-use crate::words::say;
+use crate::words::{Words, say};
 
 /// A series that is split into its occurrences.
 #[derive(Clone)]
 pub(super) struct SplitSeries {
     pub master: Box<WireEvent>,
-    /// Why Odoo cannot repeat it, as a sentence.
-    reason: String,
+    /// Why Odoo cannot repeat it.
+    reason: Words,
     pub occurrences: Vec<WireEvent>,
 }
 
@@ -84,13 +84,13 @@ fn unlisted_exceptions(
         .collect()
 }
 
-fn why_unsupported(master: &WireEvent, account: &Account) -> Option<String> {
+fn why_unsupported(master: &WireEvent, account: &Account) -> Option<Words> {
     // If it cannot be read at all, that is reported in its place.
     let document = project(master, &Mailbox::of_login(&account.login), None)
         .ok()?
         .document;
     match &document.recurrence {
-        Recurrence::Rule(_) => check_sayable(&document).err().map(|e| e.to_string()),
+        Recurrence::Rule(_) => check_sayable(&document).err().map(|form| form.sentence().into()),
         Recurrence::Unsayable(reason) => Some(reason.clone()),
         Recurrence::Once => None,
     }
@@ -116,7 +116,7 @@ impl Page<'_> {
         }
         if known.is_empty() && is_news {
             let title = split.master.subject.as_deref().unwrap_or_default();
-            let message = say::about_title(title, say::each_on_its_own(split.reason.to_string()));
+            let message = say::about_title(title, say::each_on_its_own(&split.reason));
             let (database, user) = (self.people.database.id, Some(self.account.odoo_user_id));
             self.lines
                 .push(Line::general(database, user, Level::Warning, message));

@@ -14,23 +14,33 @@ use crate::calendar::event::{Answer, Event, Time};
 use crate::calendar::field::Group;
 use crate::calendar::recurrence::NoFaithfulForm;
 use crate::calendar::timezone;
+use crate::words::{Sentence, say};
 
 /// Why a master cannot be a series of the domain. For the journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.sentence())]
 pub enum NoSeries {
-    #[error(transparent)]
     Rule(#[from] NoFaithfulForm),
-    #[error(transparent)]
     Event(#[from] Unreadable),
-    #[error("it cannot be told which occurrence was changed or taken out")]
     NoSlot,
     /// A phone has defined the zone's rules, and Graph does not return them (page *event resource
     /// type*).
-    #[error("its time zone has no name, and none that its mailbox uses has its hours")]
     NoZone,
     /// To be treated as deleted.
-    #[error("it has no occurrence")]
     Empty,
+}
+
+impl NoSeries {
+    /// Returns the reason for people, as a part of another sentence.
+    pub fn sentence(&self) -> Sentence {
+        match self {
+            Self::Rule(form) => form.sentence(),
+            Self::Event(event) => event.sentence(),
+            Self::NoSlot => say::unreadable_slot(),
+            Self::NoZone => say::unreadable_series_zone(),
+            Self::Empty => say::unreadable_no_occurrence(),
+        }
+    }
 }
 
 /// Translates a series to normal form: the master with `cancelledOccurrences`, and its complete

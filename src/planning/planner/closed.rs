@@ -24,7 +24,7 @@ pub fn is_from_before(made: DateTime<Utc>, people: &People) -> bool {
 }
 
 /// Returns whether it lies outside of the window that this database exchanges.
-pub(super) fn is_outside(event: &Event, people: &People) -> bool {
+pub fn is_outside(event: &Event, people: &People) -> bool {
     let days = |days: i32| TimeDelta::days(days.into());
     let (back, ahead) = (people.database.days_back, people.database.days_ahead);
     back.is_some_and(|back| event.time.ends_at() < people.now - days(back))

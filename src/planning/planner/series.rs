@@ -44,7 +44,7 @@ use crate::store::journal::{Decision, Done, Level};
 use crate::store::meetings::Copy;
 use crate::store::outbox::{OdooDebt, OutlookWrite, WriteKind};
 use crate::store::people::Person;
-use crate::store::reason::{Reason, Words};
+use crate::store::reason::Reason;
 use crate::words::{Arg, Said, Sentence, say};
 
 /// The window in days, if no mailbox sets one.
@@ -184,7 +184,7 @@ impl Task<'_> {
             None => None,
         };
         if let Some(unsayable) = outlook.as_ref().and_then(Document::why_unsayable) {
-            let reason = Reason::OdooCannotRepeat(Words::new(unsayable));
+            let reason = Reason::OdooCannotRepeat(unsayable.clone());
             self.set_aside(&reason, Level::Warning);
             return Ok(());
         }
@@ -447,7 +447,7 @@ impl Task<'_> {
                 // Outlook has it already, in its own form.
                 Ok(None) => {}
                 Err(reason) => {
-                    let reason = Reason::OutlookCannotRepeat(Words::new(reason));
+                    let reason = Reason::OutlookCannotRepeat(reason.sentence().into());
                     self.set_aside(&reason, Level::Warning);
                     return Ok(());
                 }
@@ -487,7 +487,7 @@ impl Task<'_> {
             Ok(None) => {}
             Ok(Some(change)) => self.tell_odoo(&account, change, sides, &plan.conflicts)?,
             Err(reason) => {
-                let reason = Reason::OdooCannotRepeat(Words::new(reason));
+                let reason = Reason::OdooCannotRepeat(reason.sentence().into());
                 self.set_aside(&reason, Level::Warning);
                 return Ok(());
             }
@@ -1028,8 +1028,9 @@ fn occurrence_of<'a>(whole: &'a WireEvent, slot: NaiveDate, series: Option<&Docu
 
 fn why_undocumented(error: NoDocument) -> Reason {
     match error {
-        NoDocument::Rule(rule) => Reason::OutlookCannotRepeat(Words::new(rule)),
-        NoDocument::Event(_) | NoDocument::Series(_) => Reason::UnreadableInOdoo(Words::new(error)),
+        NoDocument::Rule(rule) => Reason::OutlookCannotRepeat(rule.sentence().into()),
+        NoDocument::Event(event) => Reason::UnreadableInOdoo(event.sentence().into()),
+        NoDocument::Series(series) => Reason::UnreadableInOdoo(series.sentence().into()),
     }
 }
 

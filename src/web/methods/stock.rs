@@ -102,7 +102,7 @@ impl Records {
     fn user(&self) -> Result<i32, OdooError> {
         match self.ids.as_slice() {
             [id] => i32::try_from(*id)
-                .map_err(|_| OdooError::Missing("Record does not exist or has been deleted.".to_owned())),
+                .map_err(|_| OdooError::missing("Record does not exist or has been deleted.")),
             ids => {
                 let ids: Vec<String> = ids.iter().take(20).map(i64::to_string).collect();
                 Err(OdooError::user(format!(
@@ -439,7 +439,7 @@ async fn content(
     let opened = sealed.and_then(|sealed| engine.sealer.open(&place, &sealed).ok());
     let read = opened.and_then(|content| serde_json::from_str(content.expose_secret()).ok());
     let Some(Value::Object(entered)) = read else {
-        return Err(OdooError::Missing(format!(
+        return Err(OdooError::missing(format!(
             "Record does not exist or has been deleted.\n(Record: {model}({id},))"
         )));
     };
