@@ -183,6 +183,26 @@ class Site:
 
         eventually(check, timeout, interval=0.5, message="nothing is owed")
 
+    def agrees_to_owe_nothing_of(self, *logins: str) -> None:
+        """Waits until no change of these users' mailboxes is pending, whatever waits for others."""
+
+        def check() -> bool:
+            (odoo,) = self.stack.odoo.query("SELECT count(*) FROM outlook_bridge_outbox WHERE rejected IS NULL")
+            users = [self.stack.users[login] for login in logins]
+            (row,) = self.stack.server.query(
+                self.stack.bridge_database,
+                "SELECT count(*) FROM outlook_outbox JOIN accounts ON accounts.id = account_id "
+                "WHERE odoo_user_id = ANY(%s)",
+                users,
+            )
+            (debts,) = self.stack.server.query(
+                self.stack.bridge_database, "SELECT count(*) FROM odoo_outbox WHERE user_id = ANY(%s)", users
+            )
+            assert not (odoo[0] or row[0] or debts[0]), f"still owed: {odoo}, {row}, {debts}"
+            return True
+
+        eventually(check, PATIENCE, interval=0.5, message=f"nothing is owed to {logins}")
+
     def agrees(self, timeout: float = PATIENCE) -> None:
         """Waits until both sides have the same calendar for each user, and no change is pending."""
 

@@ -79,7 +79,7 @@ def test_an_administrator_leaves_something_out_for_everybody(site: Site, at_brow
 
 
 def open_preferences(person: walk.Person) -> None:
-    """Opens the person's own preferences, at the calendar's."""
+    """Opens the person's own preferences, at the calendar's tab."""
     person.open_calendar()
     person.page.locator(".o_user_menu button").click()
     person.page.locator("[data-menu=preferences]").click()

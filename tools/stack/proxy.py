@@ -19,6 +19,9 @@ class Proxy:
     def __init__(self, target: str):
         self.target = target
         self.lost: list[bytes] = []
+        # The versions of the exchange that the service seems to understand, the lowest and the latest.
+        # Without them, the answer says nothing, which means the first version.
+        self.versions: tuple[int, int] | None = None
         self._lock = threading.Lock()
         self._rule: tuple[Loss, Callable[[bytes], bool], int] | None = None
         proxy = self
@@ -44,6 +47,9 @@ class Proxy:
                 self.send_response(answer.status_code)
                 self.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
                 self.send_header("Content-Length", str(len(answer.content)))
+                if proxy.versions:
+                    for name, version in zip(("X-Bridge-Api-Lowest", "X-Bridge-Api"), proxy.versions, strict=True):
+                        self.send_header(name, str(version))
                 self.end_headers()
                 self.wfile.write(answer.content)
 
