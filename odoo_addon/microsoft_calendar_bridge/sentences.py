@@ -582,7 +582,7 @@ SENTENCES = {
     "login_not_accepted": _lt("Microsoft does not accept the earlier login any more: log in to Outlook again."),
     "ask_administrator": _lt(
         "An administrator of your organization's Microsoft 365 has to allow Odoo for everybody: in Odoo's settings, "
-        'under Outlook Calendar, "Grant for everybody…" leads there.'
+        "under Outlook Calendar, \"Grant for everybody…\" leads there."
     ),
     "consent_is_gone": _lt(
         "Microsoft has no consent any more for Odoo to use this calendar. Log in to Outlook again and accept. %(ask)s"

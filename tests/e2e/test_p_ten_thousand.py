@@ -25,25 +25,12 @@ NAMES = frozenset(("Outlook", "Odoo", "Teams", "ID", "OK"))
 CHINESE = pytest.param("zh_CN", marks=pytest.mark.long)
 
 # Many copies of one row each, with ids, titles and times of their own.
-COPIES = {
-    "journal": """
-        INSERT INTO journal SELECT (jsonb_populate_record(NULL::journal, to_jsonb(row) || jsonb_build_object(
-            'id', nextval(pg_get_serial_sequence('journal', 'id')), 'title', row.title || ' ' || n,
-            'at', row.at - n * interval '7 minutes'))).*
-          FROM (SELECT * FROM journal WHERE {which} ORDER BY id DESC LIMIT 1) row, generate_series(1, {rows}) n""",
-    "meetings": """
-        INSERT INTO meetings SELECT (jsonb_populate_record(NULL::meetings, to_jsonb(row) || jsonb_build_object(
-            'id', nextval(pg_get_serial_sequence('meetings', 'id')), 'link', gen_random_uuid(), 'ical_uid', NULL,
-            'odoo_id', row.odoo_id + 1000000 * {apart} + n, 'odoo_name', row.odoo_name || ' ' || n,
-            'odoo_start', row.odoo_start + n * interval '1 hour'))).*
-          FROM (SELECT * FROM meetings WHERE {which} ORDER BY id DESC LIMIT 1) row, generate_series(1, {rows}) n""",
-    "put_aside": """
-        INSERT INTO put_aside (account_id, meeting_id, reason, attempts, since, next_at, reason_code)
-        SELECT row.account_id, m.id, row.reason, 1 + m.id % 9, row.since - m.id * interval '1 minute',
-               now() + interval '1 day', row.reason_code
-          FROM (SELECT * FROM put_aside WHERE reason IS NOT NULL ORDER BY id DESC LIMIT 1) row,
-               (SELECT id FROM meetings ORDER BY id DESC LIMIT {rows}) m
-         WHERE m.id IS DISTINCT FROM row.meeting_id""",
+CHANGED = {
+    "journal": "'title', row.title || ' ' || n, 'at', row.at - n * interval '7 minutes'",
+    "meetings": "'link', gen_random_uuid(), 'ical_uid', NULL, 'odoo_id', row.odoo_id + 1000000 * {apart} + n, "
+    "'odoo_name', row.odoo_name || ' ' || n, 'odoo_start', row.odoo_start + n * interval '1 hour'",
+    "put_aside": "'graph_id', NULL, 'meeting_id', (SELECT max(id) FROM meetings) - n, 'attempts', 1 + n % 9, "
+    "'since', row.since - n * interval '1 minute', 'next_at', now() + interval '1 day'",
 }
 USERS = """
     WITH partners AS (
@@ -65,8 +52,26 @@ USERS = """
 
 
 def multiply(site: Site, table: str, which: str = "true", apart: int = 1) -> None:
-    statement = COPIES[table].format(which=which, rows=ROWS, apart=apart)
-    site.stack.server.query(site.stack.bridge_database, f"{statement} RETURNING 1")
+    """Puts ten thousand copies of a row into a table of the service."""
+    query, database = site.stack.server.query, site.stack.bridge_database
+    columns = query(
+        database,
+        "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND is_generated = 'NEVER'",
+        table,
+    )
+    names = [name for (name,) in columns]
+    query(
+        database,
+        f"""
+        INSERT INTO {table} ({", ".join(names)})
+        SELECT {", ".join(f"(copy).{name}" for name in names)}
+          FROM (SELECT jsonb_populate_record(NULL::{table}, to_jsonb(row) || jsonb_build_object(
+                           'id', nextval(pg_get_serial_sequence('{table}', 'id')),
+                           {CHANGED[table].format(apart=apart)})) AS copy
+                  FROM (SELECT * FROM {table} WHERE {which} ORDER BY id DESC LIMIT 1) row,
+                       generate_series(1, {ROWS}) n) copies
+        """,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -219,11 +224,10 @@ def many(usual: Site) -> Site:
     multiply(site, "meetings", "NOT ended AND odoo_name IS NOT NULL AND odoo_id IS NOT NULL", apart=2)
     site.stack.server.query(
         site.stack.bridge_database,
-        f"UPDATE meetings SET set_aside = {reason}::jsonb, set_aside_code = 'waits_for_choice', guests = 'waiting' "
-        f"WHERE odoo_id >= 2000000 RETURNING 1",
+        f"UPDATE meetings SET set_aside = {reason}::jsonb, guests = 'waiting' WHERE odoo_id >= 2000000",
     )
-    multiply(site, "put_aside")
-    site.stack.odoo.query(f"{USERS} RETURNING 1", ANN, ROWS, ANN)
+    multiply(site, "put_aside", "reason IS NOT NULL")
+    site.stack.odoo.query(USERS, ANN, ROWS, ANN)
     return site
 
 

@@ -193,7 +193,7 @@ def test_accounts_that_are_not_synced(crowd: Site, at_browser: Open, look: Look,
     for one, template in (
         (carla, "Not connected: press the Outlook button in the calendar."),
         (reads_dan, "You have stopped the synchronization: press the Outlook button in the calendar to go on."),
-        (eve, words.sentence(words.ENGLISH, "login_not_accepted")),
+        (eve, words.sentence(words.ENGLISH, "login_has_ended")),
     ):
         open_preferences(one.person)
         said = one.person.page.locator(".o_field_widget[name=outlook_bridge_standing]").inner_text()
@@ -335,6 +335,8 @@ def test_what_waits_for_somebody(crowd: Site, at_browser: Open, note: Callable[[
         site.odoo_event(title)
     site.new_event(ANN, before)
     site.outlook_event(ANN, before)
+    invited = site.new_event(ANN, mailed, guests=(ZOE,))
+    site.outlook_event(ANN, mailed)
     site.agrees_to_owe_nothing_of(ANN, BEN)
     settings(
         site,
@@ -344,7 +346,7 @@ def test_what_waits_for_somebody(crowd: Site, at_browser: Open, note: Callable[[
         outlook_bridge_brake_percent=0,
     )
     site.new_event(ANN, paused)
-    site.new_event(ANN, mailed, guests=(ZOE,))
+    site.client(ANN).write("calendar.event", invited, location="Room 9")
     for one in ids:
         stack.sim.delete_event(BEN, one)
     ann = reader(crowd, at_browser, ANN)

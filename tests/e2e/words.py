@@ -53,6 +53,9 @@ def load(stack: Stack, *languages: str) -> None:
         "        env['res.lang']._activate_lang(code)\n"
         "    modules = env['ir.module.module'].search([('name', 'in', given['modules'])])\n"
         "    modules._update_translations(given['languages'])\n"
+        "    env.registry.clear_all_caches()\n"
         "    env.cr.commit()\n"
+        # The server has read the pages in English before.
+        "    env.registry.signal_changes()\n"
     )
     stack.odoo.run_script(script, languages=list(languages), modules=list(MODULES))
