@@ -27,7 +27,8 @@ CHINESE = pytest.param("zh_CN", marks=pytest.mark.long)
 # Many copies of one row each, with ids, titles and times of their own.
 CHANGED = {
     "journal": "'title', row.title || ' ' || n, 'at', row.at - n * interval '7 minutes'",
-    "meetings": "'link', gen_random_uuid(), 'ical_uid', NULL, 'odoo_id', row.odoo_id + 1000000 * {apart} + n, "
+    "meetings": "'link', gen_random_uuid(), 'ical_uid', NULL, 'series_key', NULL, "
+    "'odoo_id', row.odoo_id + 1000000 * {apart} + n, "
     "'odoo_name', row.odoo_name || ' ' || n, 'odoo_start', row.odoo_start + n * interval '1 hour'",
     "put_aside": "'graph_id', NULL, 'meeting_id', (SELECT max(id) FROM meetings) - n, 'attempts', 1 + n % 9, "
     "'since', row.since - n * interval '1 minute', 'next_at', now() + interval '1 day'",

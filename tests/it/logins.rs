@@ -57,9 +57,9 @@ async fn a_login_connects_its_user_and_can_be_repeated_by_odoo_alone() {
     assert!(!url.contains(CLIENT_SECRET));
     let query = stack.sign_in(&url, ANN, "accept").await;
     // Another user or another database cannot use the state.
-    assert!(words(&odoo.redeem(&service, 8, &query).await.unwrap_err()).contains("not started by you"));
+    assert!(words(&odoo.redeem(&service, 8, &query).await.unwrap_err()).contains("was started elsewhere"));
     let other = Odoo::pair(&service).await;
-    assert!(words(&other.redeem(&service, 7, &query).await.unwrap_err()).contains("not started by you"));
+    assert!(words(&other.redeem(&service, 7, &query).await.unwrap_err()).contains("was started elsewhere"));
     let first = odoo.redeem(&service, 7, &query).await.unwrap();
     assert_eq!(first["return_url"], "http://odoo.test:8069/odoo/calendar");
     assert_eq!(
@@ -94,7 +94,9 @@ async fn forged_states_cancelled_logins_and_foreign_pages_change_nothing() {
             ("state".to_owned(), state.to_owned()),
             ("code".to_owned(), "x".to_owned()),
         ]);
-        assert!(words(&odoo.redeem(&service, 7, &query).await.unwrap_err()).contains("not started by you"));
+        assert!(
+            words(&odoo.redeem(&service, 7, &query).await.unwrap_err()).contains("was started elsewhere")
+        );
     }
     let url = odoo.authorize_url(&service, 7).await.unwrap();
     let query = stack.sign_in(&url, ANN, "cancel").await;
@@ -239,7 +241,7 @@ async fn another_person_than_before_is_asked_about() {
         .call(&service, 7, "res.users", "switch_mailbox", switch)
         .await
         .unwrap_err();
-    assert!(words(&error).contains("not asked you"), "{error}");
+    assert!(words(&error).contains("was started elsewhere"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -300,7 +300,7 @@ async fn limits_that_cannot_be_are_refused_in_words() {
         (json!({"sent_back": -3}), "Old events"),
         (
             json!({"created_from": "yesterday"}),
-            "'yesterday' is not a time like",
+            "“yesterday” is not a time like",
         ),
     ] {
         let error = w.set(values).await.expect_err("refused");
