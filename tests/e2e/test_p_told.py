@@ -67,6 +67,7 @@ def hold_mails(site: Site) -> None:
     title = walk.unique("Mailed")
     event = site.new_event(ANN, title, guests=(ZOE,))
     site.outlook_event(ANN, title)
+    site.agrees_to_owe_nothing_of(ANN)
     settings(site, cal_microsoft_sync_paused=True, outlook_bridge_mail_budget=0)
     site.client(ANN).write("calendar.event", event, location="Room 9")
     job(site)
@@ -264,7 +265,9 @@ TROUBLES = [
         "outdated",
         outdate,
         update,
-        everybody(ADMINISTRATORS, "Outlook: the bridge or its add-on needs an upgrade", "Upgrade the add-on."),
+        everybody(
+            ADMINISTRATORS, "Outlook: the bridge or its add-on needs an upgrade", "Upgrade the older one of the two."
+        ),
     ),
     Trouble(
         "quarantine",

@@ -170,7 +170,13 @@ class OutlookBridgeState(models.Model):
 
     def _describe_failure(self):
         if self.failure == "outdated":
-            return Trouble(self.env._("Outlook: the bridge or its add-on needs an upgrade"), [self.last_error])
+            words = self.env._(
+                "The Outlook bridge and its add-on have no version of the exchange between them in common, and "
+                "nothing is synchronized. Nothing is lost: what is saved in Odoo is kept. Upgrade the older one of "
+                "the two."
+            )
+            summary = self.env._("Outlook: the bridge or its add-on needs an upgrade")
+            return Trouble(summary, [words, self.last_error])
         if self.failure == "silent":
             summary = self.env._("Outlook: the bridge does not answer")
             words = self.env._(

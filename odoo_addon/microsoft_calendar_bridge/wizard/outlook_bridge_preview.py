@@ -3,6 +3,7 @@
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import formatLang
 
 from ..models.actions import CLOSE, form, notification
 from .outlook_bridge_event_line import SHOWN
@@ -145,7 +146,8 @@ class OutlookBridgePreview(models.TransientModel):
         if self.choice == "leave":
             if self.open_count == 1:
                 return self.env._("The event stays in Odoo alone. Nobody is mailed.")
-            return self.env._("%(count)s events stay in Odoo alone. Nobody is mailed.", count=self.open_count)
+            count = formatLang(self.env, self.open_count, digits=0)
+            return self.env._("%(count)s events stay in Odoo alone. Nobody is mailed.", count=count)
         outcome = (self.numbers or {}).get(self.choice) or {}
         events, past, mails = outcome.get("events", 0), outcome.get("past", 0), outcome.get("mails", 0)
         parts = []
@@ -153,7 +155,7 @@ class OutlookBridgePreview(models.TransientModel):
             parts.append(
                 self.env._("Outlook gains one event.")
                 if events == 1
-                else self.env._("Outlook gains %(events)s events.", events=events)
+                else self.env._("Outlook gains %(events)s events.", events=formatLang(self.env, events, digits=0))
             )
         if self.guests == "withhold":
             parts.append(
