@@ -70,7 +70,9 @@ def hold_mails(site: Site) -> None:
     site.agrees_to_owe_nothing_of(ANN)
     settings(site, cal_microsoft_sync_paused=True, outlook_bridge_mail_budget=0)
     site.client(ANN).write("calendar.event", event, location="Room 9")
-    job(site)
+    # The service hears of it while it is paused: then it was not saved for being sent at once.
+    waiting = "SELECT 1 FROM outlook_bridge_outbox"
+    eventually(lambda: not site.stack.odoo.query(waiting), PATIENCE, message="the change is handed over")
     settings(site, cal_microsoft_sync_paused=False)
 
 
