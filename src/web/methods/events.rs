@@ -25,8 +25,13 @@ impl Named {
     /// # Errors
     /// `MissingError` if it is not known here; `AccessError` if the caller's key is another user's.
     async fn find(self, engine: &Engine, caller: &Caller) -> Result<PreviewRequest, OdooError> {
-        let unknown =
-            || OdooError::Missing("The event does not exist, or its organizer is not synced.".to_owned());
+        let unknown = || {
+            OdooError::Missing(
+                "The event does not exist, or its organizer is not synced."
+                    .to_owned()
+                    .into(),
+            )
+        };
         let res_id = match (self.ids.as_slice(), &self.key) {
             ([], Some(_)) => None,
             ([id], None) => Some(i32::try_from(*id).map_err(|_| unknown())?),
