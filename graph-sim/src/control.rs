@@ -3,6 +3,7 @@
 use crate::bulk::bulk;
 use crate::call::Reply;
 use crate::contract::Contract;
+use crate::control_calendars;
 use crate::control_subscriptions;
 use crate::dump::dump;
 use crate::error::GraphError;
@@ -518,23 +519,7 @@ fn mailbox(
                 _ => Err(missing("such path in the control API")),
             }
         }
-        ("POST", ["calendars"]) => {
-            let body = object()?;
-            let name = body
-                .get("name")
-                .and_then(Value::as_str)
-                .unwrap_or("Other")
-                .to_owned();
-            let can_edit = body.get("canEdit").and_then(Value::as_bool).unwrap_or(true);
-            // With `owner`, it is somebody's shared calendar.
-            let owner = body.get("owner").and_then(Value::as_str).unwrap_or(address);
-            let owner = world.person(owner).map_or_else(
-                || (owner.to_owned(), owner.to_owned()),
-                |p| (p.name.clone(), p.address.clone()),
-            );
-            let id = world.mailbox_mut(address)?.add_calendar(&name, can_edit, owner);
-            Ok(Reply::json(201, json!({ "id": id })))
-        }
+        (_, ["calendars", rest @ ..]) => control_calendars::handle(world, method, address, rest, object),
         ("POST", ["delta-reset"]) => {
             let place = world.mailbox_mut(address)?;
             place.generation += 1;

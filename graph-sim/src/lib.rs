@@ -32,6 +32,7 @@ pub mod call;
 pub mod climate;
 pub mod contract;
 pub mod control;
+mod control_calendars;
 mod control_subscriptions;
 mod courier;
 pub mod ctl;

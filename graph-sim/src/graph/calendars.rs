@@ -1,9 +1,13 @@
-//! Calendars, one's own and those that others share. Rules: "List calendars", "Get calendar".
+//! Calendars, one's own and those that others share. Rules: "List calendars", "Get calendar", "Update calendar",
+//! "Delete calendar".
 
 use super::caller::Caller;
 use super::paging::next_link;
 use super::shared_calendars;
+use crate::body_check;
 use crate::call::{Answered, Call, Reply};
+use crate::error::GraphError;
+use crate::property;
 use crate::query;
 use crate::state::{Calendar, Role, World};
 use serde_json::{Value, json};
@@ -52,4 +56,18 @@ pub(super) fn calendars(world: &World, who: &Caller, call: &Call, context: &str)
         body["@odata.nextLink"] = next_link(call, skip + top).into();
     }
     Ok(Reply::json(200, body))
+}
+
+/// "Update calendar": of what can be written, the simulator keeps the name.
+pub(super) fn rename_calendar(world: &mut World, who: &Caller, call: &Call, id: &str) -> Answered {
+    let body = call.object()?;
+    body_check::check(&property::CALENDAR, &body)?;
+    let mailbox = world.mailbox_mut(&who.person.address)?;
+    match body.get("name") {
+        None => {}
+        Some(Value::String(name)) if !name.is_empty() => mailbox.rename_calendar(id, name)?,
+        Some(_) => return Err(GraphError::body("The property 'name' is required.")),
+    }
+    let calendar = mailbox.calendar(id).cloned().ok_or_else(GraphError::not_found)?;
+    Ok(Reply::json(200, world.calendar_json(&calendar, &who.person)))
 }

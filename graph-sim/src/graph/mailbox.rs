@@ -1,6 +1,6 @@
 //! What is asked of a mailbox: its owner, its calendars and its events.
 
-use super::calendars::{calendars, keep_selected};
+use super::calendars::{calendars, keep_selected, rename_calendar};
 use super::caller::{Caller, needs};
 use super::event::{on_deleted, on_event};
 use super::events::{list_events, one, translate, view};
@@ -175,6 +175,14 @@ pub(super) fn serve(world: &mut World, call: &Call, who: &Caller, prefer: &Prefe
                 format!("{}/v1.0/$metadata#users('me')/calendar/$entity", call.base).into();
             keep_selected(&mut out, call);
             Ok(Reply::json(200, out))
+        }
+        ("PATCH", []) if calendar.is_some() => {
+            rename_calendar(world, who, call, calendar.as_deref().unwrap_or_default())
+        }
+        ("DELETE", []) if calendar.is_some() => {
+            let id = calendar.unwrap_or_default();
+            world.mailbox_mut(&address)?.remove_calendar(&id)?;
+            Ok(Reply::empty(204))
         }
         ("GET", ["events"]) => list_events(world, who, call, prefer, calendar.as_deref()),
         ("POST", ["events"]) => {

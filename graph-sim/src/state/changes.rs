@@ -29,7 +29,11 @@ impl Mailbox {
         key
     }
 
+    /// Notifies of a change. `/me/events` covers the default calendar alone (microsoft-graph-docs#6595, #21978).
     fn poke(&mut self, kind: &'static str, event: &Event) {
+        if event.calendar != self.primary() {
+            return;
+        }
         let change_key = self.change_key(event.change);
         self.pokes.push(Poke {
             kind,

@@ -167,6 +167,40 @@ impl Mailbox {
         id
     }
 
+    /// Gives a calendar another name; its id stays. No two calendars have the same.
+    pub fn rename_calendar(&mut self, id: &str, name: &str) -> Result<(), GraphError> {
+        let is_same = |c: &Calendar| c.id != id && c.name.eq_ignore_ascii_case(name);
+        if self.calendars.iter().any(is_same) {
+            return Err(GraphError::new(
+                409,
+                "ErrorFolderExists",
+                "A folder with the specified name already exists.",
+            ));
+        }
+        let change = self.take_change();
+        let calendar = self.calendars.iter_mut().find(|c| c.id == id);
+        let calendar = calendar.ok_or_else(GraphError::not_found)?;
+        name.clone_into(&mut calendar.name);
+        calendar.change = change;
+        Ok(())
+    }
+
+    /// Deletes a calendar other than the default one ("Delete calendar"), with its events: the folder goes to Deleted
+    /// Items, and nobody is told. How Graph refuses the default one is not documented.
+    pub fn remove_calendar(&mut self, id: &str) -> Result<(), GraphError> {
+        let calendar = self.calendar(id).ok_or_else(GraphError::not_found)?;
+        if calendar.is_default {
+            return Err(GraphError::request("The default calendar cannot be deleted."));
+        }
+        let inside = self.events.values().filter(|event| event.calendar == id);
+        let keys: Vec<u64> = inside.map(|event| event.key).collect();
+        for key in keys {
+            self.remove(key);
+        }
+        self.calendars.retain(|c| c.id != id);
+        Ok(())
+    }
+
     /// Rebuilds what is not saved, after a state was loaded.
     pub fn reindex(&mut self) {
         self.ids.clear();

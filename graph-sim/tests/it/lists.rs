@@ -208,3 +208,49 @@ async fn other_peoples_mailboxes() {
         (&json!(false), &Value::Null)
     );
 }
+
+#[tokio::test]
+async fn a_further_calendar_is_renamed_followed_and_deleted() {
+    let w = world().await;
+    let me = w.login(ANN).await;
+    let made = me.send("POST", "/me/calendars", json!({"name": "Family"})).await;
+    let id = made.is(201).body["id"].as_str().unwrap().to_owned();
+    let path = format!("/me/calendars/{id}");
+    let taken = me.send("PATCH", &path, json!({"name": "calendar"})).await.is(409);
+    assert_eq!(taken.code(), "ErrorFolderExists");
+    me.send("PATCH", &path, json!({"canEdit": false})).await.is(400);
+    let renamed = me
+        .send("PATCH", &path, json!({"name": "Kids"}))
+        .await
+        .is(200)
+        .body;
+    assert_eq!((&renamed["name"], &renamed["id"]), (&json!("Kids"), &json!(id)));
+    let window = "startDateTime=2026-01-01T00:00:00Z&endDateTime=2029-01-01T00:00:00Z";
+    let events = format!("{path}/events");
+    let inside = me.send("POST", &events, event(json!({}))).await.is(201).body;
+    let mut own = Vec::new();
+    for start in [
+        format!("{path}/calendarView/delta?{window}"),
+        format!("/me/calendarView/delta?{window}"),
+    ] {
+        let mut seen = Vec::new();
+        let mut link = start;
+        loop {
+            let page = me.get(&link).await.is(200).body;
+            seen.extend(page["value"].as_array().unwrap().clone());
+            let next = page.get("@odata.nextLink").and_then(Value::as_str);
+            let Some(next) = next else { break };
+            link = next.to_owned();
+        }
+        own.push(seen.iter().any(|row| row["id"] == inside["id"]));
+    }
+    assert_eq!(own, [true, false], "each calendar has a delta of its own");
+    me.send("DELETE", "/me/calendar", Value::Null).await.is(400);
+    me.send("DELETE", &path, Value::Null).await.is(204);
+    me.get(&format!("{path}/calendarView/delta?{window}"))
+        .await
+        .is(404);
+    let left = me.get("/me/calendars").await.is(200).body;
+    let mut names = left["value"].as_array().unwrap().iter();
+    assert!(names.all(|one| one["id"] != json!(id)));
+}
