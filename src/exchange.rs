@@ -381,6 +381,7 @@ async fn load(
             keys: named.iter().filter_map(|i| i.key.as_deref()).collect(),
             links: named.iter().filter_map(|i| i.link).collect(),
             uids: changes.iter().filter_map(|c| moving::uid_told(c)).collect(),
+            viewers: Vec::new(),
         };
         identities
             .keys

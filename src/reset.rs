@@ -132,7 +132,10 @@ fn reach<'c>(meeting: &Meeting, copies: &'c [Copy], account: &Account) -> anyhow
     let of_stub = || Some((stub.as_ref()?.place.clone(), stub.as_ref()?.version.clone()));
     let odoo = of_record.or_else(of_stub);
     Ok(Some(Reach {
-        outlook: own().find(|copy| copy.is_organizer && !copy.gone && !copy.cancelled),
+        outlook: own()
+            .find(|copy| copy.is_organizer && !copy.gone && !copy.cancelled)
+            // Nothing is deleted from further calendars, which are only read.
+            .filter(|copy| copy.calendar.is_none()),
         odoo: odoo.filter(|_| !meeting.odoo_gone),
         stub,
     }))

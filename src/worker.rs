@@ -24,6 +24,7 @@ use crate::engine::{Engine, Settings, now};
 use crate::guards::brake;
 use crate::mailbox::error::PullError;
 use crate::mailbox::idle::{Polled, poll};
+use crate::mailbox::pull::further::{follows_calendars, pull_further};
 use crate::mailbox::pull::pull;
 use crate::mailbox::push::{PushError, push};
 use crate::mailbox::subscriptions::{self, Hearing};
@@ -452,6 +453,9 @@ async fn work_mailbox(engine: &Engine, lease: Lease, news: &mut News) -> anyhow:
                 if all {
                     all = pull(engine, &account, &token, slice, &mut news.effects).await?;
                 }
+                if all {
+                    all = pull_further(engine, &account, &token, slice, &mut news.effects).await?;
+                }
                 if all && account.existing == BackfillState::Told {
                     all = moving::look_up(engine, &account, &token, slice, &mut news.effects).await?;
                 }
@@ -549,7 +553,11 @@ async fn finish(
     let hearing = if present.resetting || present.is_braked() {
         Hearing::Polled
     } else {
-        subscriptions::keep(engine, &present, database, token).await?
+        match subscriptions::keep(engine, &present, database, token).await? {
+            // Nobody announces the changes of further calendars.
+            Hearing::Notified if follows_calendars(&present) => Hearing::Polled,
+            hearing => hearing,
+        }
     };
     let poll = until_next_poll(&engine.settings, &present, hearing, now());
     let left = next.map(|at| at - now()).filter(|rest| *rest < poll);

@@ -2,19 +2,24 @@
 //! choice would change, and the choice itself.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use diesel_async::AsyncConnection;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::auth::accounts::{TokenError, fresh_token};
 use crate::calendar::choices::{Choices, Direction, Passage};
 use crate::engine::{Engine, now};
+use crate::mailbox::error::PullError;
+use crate::mailbox::pull::further::list;
 use crate::measures::Purpose;
 use crate::odoo::OdooError;
 use crate::odoo::time::OdooTime;
 use crate::planning::people::People;
 use crate::planning::planner;
 use crate::store::accounts::{self, Account};
+use crate::store::calendars as further;
 use crate::store::choices::{StoredChoices, note_news, set_of_account, set_of_database, unsent};
 use crate::store::databases::{self, Database};
 use crate::store::journal::{Level, note};
@@ -22,7 +27,7 @@ use crate::store::leases::{self, Urgency};
 use crate::store::reason::choice;
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, meetings};
-use crate::words::{Sentence, say};
+use crate::words::{Said, Sentence, say};
 
 /// How many events a preview looks at, the latest made first: more take seconds.
 const LOOKED_AT: usize = 5_000;
@@ -34,6 +39,8 @@ const AT_ONCE: usize = 500;
 const PLANNED_AT_ONCE: usize = 100;
 /// How many events of each kind a preview names.
 const NAMED: usize = 20;
+/// How long a person waits for the list of calendars. Odoo waits ten seconds.
+const LONGEST_LIST: Duration = Duration::from_secs(7);
 
 /// The keyword arguments of `outlook.bridge.choices.get`.
 #[derive(Debug, Deserialize)]
@@ -41,6 +48,33 @@ pub struct GetRequest {
     /// `None` for what holds for everybody.
     #[serde(default)]
     pub user_id: Option<i32>,
+}
+
+/// The keyword arguments of `outlook.bridge.choices.calendars`.
+#[derive(Debug, Deserialize)]
+pub struct CalendarsRequest {
+    pub user_id: i32,
+}
+
+/// The answer of `outlook.bridge.choices.calendars`.
+#[derive(Debug, Serialize)]
+pub struct Calendars {
+    /// The further calendars of the mailbox, by name.
+    pub calendars: Vec<FurtherCalendar>,
+    /// Whether the administrator permits to choose some.
+    pub offered: bool,
+    /// Why these are the ones that were read last.
+    pub problem: Option<Sentence>,
+}
+
+/// A further calendar that can be chosen.
+#[derive(Debug, Serialize)]
+pub struct FurtherCalendar {
+    pub id: String,
+    pub name: String,
+    pub chosen: bool,
+    /// Why it is not read now.
+    pub problem: Option<Said>,
 }
 
 /// The keyword arguments of `outlook.bridge.choices.preview` and `outlook.bridge.choices.set`.
@@ -119,6 +153,66 @@ pub async fn get(
         own,
         bound,
     })
+}
+
+/// Returns the further calendars of a person's mailbox. Microsoft is asked, for some seconds; if it does
+/// not answer, these are the ones that were read last.
+///
+/// # Errors
+/// `MissingError` if the person has no account.
+pub async fn calendars(
+    engine: &Engine,
+    database: &Database,
+    request: &CalendarsRequest,
+) -> Result<Calendars, OdooError> {
+    let (account, offered) = {
+        let mut conn = engine.store.get().await?;
+        let bound = database.choices.to_choices();
+        let account = account(&mut conn, database.id, request.user_id).await?;
+        (account, !bound.without_calendars)
+    };
+    let problem = if offered {
+        list_now(engine, database, &account).await.err()
+    } else {
+        None
+    };
+    let chosen = account.choices.to_choices().calendars;
+    let mut conn = engine.store.get().await?;
+    let known = further::of_account(&mut conn, account.id).await?;
+    let calendars = known.into_iter().filter(|_| offered).map(|one| FurtherCalendar {
+        chosen: chosen.contains(&one.graph_id),
+        problem: one.why_unread(),
+        name: one.name,
+        id: one.graph_id,
+    });
+    Ok(Calendars {
+        calendars: calendars.collect(),
+        offered,
+        problem,
+    })
+}
+
+/// Asks Microsoft for the calendars.
+async fn list_now(engine: &Engine, database: &Database, account: &Account) -> Result<(), Sentence> {
+    let ask = async {
+        let token = fresh_token(engine, account, database)
+            .await
+            .map_err(|error| match error {
+                TokenError::NeedsLogin => say::calendars_not_told(say::log_in_again()),
+                _ => say::calendars_not_told(say::microsoft_does_not_answer()),
+            })?;
+        list(engine, account, &token).await.map_err(|error| match error {
+            PullError::Graph(error) => say::calendars_not_told(error.to_string()),
+            PullError::Internal(error) => {
+                tracing::error!(error = format!("{error:#}"), "the calendars are not listed");
+                say::calendars_not_told(say::microsoft_does_not_answer())
+            }
+        })?;
+        Ok(())
+    };
+    tokio::time::timeout(LONGEST_LIST, ask)
+        .await
+        .unwrap_or_else(|_| Err(say::calendars_not_told(say::microsoft_does_not_answer())))
 }
 
 /// Returns what other choices would change, for this user of Odoo to read. The events that Outlook or Odoo has not shown yet are
@@ -231,12 +325,15 @@ pub async fn set(engine: &Engine, database: &Database, request: &ChoicesRequest)
             if account.choices == stored {
                 return Ok(());
             }
+            check_calendars(&mut conn, database, &account, &request.choices).await?;
+            tell_of_calendars(&mut conn, database, &account, &request.choices).await?;
             set_of_account(&mut conn, account.id, &stored).await?;
             note_news(&mut conn, database.id, Some((account.id, user))).await?;
             vec![account.id]
         }
         None if database.choices == stored => return Ok(()),
         None => {
+            check_for_everybody(&request.choices)?;
             set_of_database(&mut conn, database.id, &stored).await?;
             note_news(&mut conn, database.id, None).await?;
             let all = accounts::of_database(&mut conn, database.id).await?;
@@ -254,6 +351,56 @@ pub async fn set(engine: &Engine, database: &Database, request: &ChoicesRequest)
     Ok(())
 }
 
+/// Checks that a person chooses calendars of their own mailbox, of which they have seen the list.
+async fn check_calendars(
+    conn: &mut Connection,
+    database: &Database,
+    account: &Account,
+    choices: &Choices,
+) -> Result<(), OdooError> {
+    let before = account.choices.to_choices().calendars;
+    let new: BTreeSet<&String> = choices.calendars.difference(&before).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    if database.choices.to_choices().without_calendars {
+        return Err(OdooError::user(
+            "An administrator does not offer further calendars. Leave them out.",
+        ));
+    }
+    let known = further::of_account(conn, account.id).await?;
+    if new
+        .into_iter()
+        .all(|id| known.iter().any(|one| one.graph_id == *id))
+    {
+        return Ok(());
+    }
+    Err(OdooError::user(
+        "One of these calendars is not in Outlook any more. Close this and open it again.",
+    ))
+}
+
+/// Lets each calendar that is chosen now be listed from its beginning, and says of those that are no
+/// longer chosen what becomes of their events.
+async fn tell_of_calendars(
+    conn: &mut Connection,
+    database: &Database,
+    account: &Account,
+    choices: &Choices,
+) -> Result<(), OdooError> {
+    let before = account.choices.to_choices().calendars;
+    let others = before.symmetric_difference(&choices.calendars);
+    further::forget_progress(conn, account.id, others).await?;
+    let known = further::of_account(conn, account.id).await?;
+    for left in before.difference(&choices.calendars) {
+        let name = known.iter().find(|one| one.graph_id == *left);
+        let events = further::count_in_odoo(conn, account.id, left).await?;
+        let words = say::calendar_is_left(name.map_or("", |one| &one.name), events);
+        note(conn, database, Some(account.odoo_user_id), Level::Info, words).await?;
+    }
+    Ok(())
+}
+
 /// Plans again what was planned by the former choices and is not sent yet.
 async fn plan_unsent(conn: &mut Connection, database: &Database, accounts: &[i64]) -> Result<(), OdooError> {
     for some in unsent(conn, accounts).await?.chunks(PLANNED_AT_ONCE) {
@@ -265,6 +412,16 @@ async fn plan_unsent(conn: &mut Connection, database: &Database, accounts: &[i64
         .await?;
     }
     Ok(())
+}
+
+/// Checks what is chosen for everybody, in whose name no calendar can be chosen.
+fn check_for_everybody(choices: &Choices) -> Result<(), OdooError> {
+    if choices.calendars.is_empty() {
+        return Ok(());
+    }
+    Err(OdooError::user(
+        "Further calendars are chosen by whose mailbox it is, and not for everybody.",
+    ))
 }
 
 async fn account(conn: &mut Connection, database_id: Uuid, user: i32) -> Result<Account, OdooError> {

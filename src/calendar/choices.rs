@@ -17,6 +17,10 @@ use crate::words::{Sentence, say};
 
 /// The most categories or words of titles.
 pub const MOST_WORDS: usize = 100;
+/// The most further calendars.
+pub const MOST_CALENDARS: usize = 20;
+/// The most characters of a calendar's id, which Microsoft does not limit.
+pub const LONGEST_ID: usize = 1_000;
 /// The most characters of one of them, and of [`Choices::busy_title`].
 pub const LONGEST_WORD: usize = 200;
 
@@ -87,6 +91,11 @@ pub struct Choices {
     pub from: Option<NaiveDate>,
     /// Each side keeps its own reminders.
     pub without_reminders: bool,
+    /// Further calendars of the mailbox, by Graph's ids. Their events come to Odoo, and nothing goes
+    /// to them.
+    pub calendars: BTreeSet<String>,
+    /// No further calendar is synced.
+    pub without_calendars: bool,
 }
 
 impl Default for Choices {
@@ -101,6 +110,8 @@ impl Default for Choices {
             without_titles: BTreeSet::new(),
             from: None,
             without_reminders: false,
+            calendars: BTreeSet::new(),
+            without_calendars: false,
         }
     }
 }
@@ -117,6 +128,10 @@ pub enum Kept {
     Category(String),
     Title(String),
     Earlier(NaiveDate),
+    /// It is in a further calendar, to which nothing goes.
+    FurtherCalendar,
+    /// It is in a calendar that is not chosen.
+    CalendarNotChosen,
 }
 
 /// What is known of a meeting.
@@ -133,6 +148,8 @@ pub struct Known<'a> {
     pub answer: Option<Answer>,
     /// The date of the last occurrence's end, or `None` without one.
     pub ends_on: Option<NaiveDate>,
+    /// The further calendar that contains it, by Graph's id; `None` for the user's own.
+    pub calendar: Option<&'a str>,
 }
 
 /// What crosses of a meeting.
@@ -189,6 +206,12 @@ impl Choices {
             without_titles: union(&self.without_titles, &bound.without_titles),
             from: self.from.max(bound.from),
             without_reminders: self.without_reminders || bound.without_reminders,
+            calendars: if bound.without_calendars {
+                BTreeSet::new()
+            } else {
+                self.calendars.clone()
+            },
+            without_calendars: self.without_calendars || bound.without_calendars,
         }
     }
 
@@ -220,6 +243,18 @@ impl Choices {
         if words().any(|word| word.trim().is_empty()) {
             return Err(say::refusal_choices_empty());
         }
+        if self.calendars.len() > MOST_CALENDARS {
+            return Err(format!(
+                "At most {MOST_CALENDARS} further calendars can be chosen."
+            ));
+        }
+        if self
+            .calendars
+            .iter()
+            .any(|id| id.trim().is_empty() || id.len() > LONGEST_ID)
+        {
+            return Err("A further calendar has no valid id.".to_owned());
+        }
         let mut all = words().chain([&self.busy_title]);
         if let Some(long) = all.find(|word| word.chars().count() > LONGEST_WORD) {
             let begin: String = long.chars().take(20).collect();
@@ -230,6 +265,9 @@ impl Choices {
 
     /// Decides what crosses of a meeting.
     pub fn passage(&self, known: &Known<'_>) -> Passage {
+        if known.calendar.is_some_and(|id| !self.calendars.contains(id)) {
+            return Passage::closed(Kept::CalendarNotChosen);
+        }
         if let Some(kept) = self.kept_out(known) {
             return Passage::closed(kept);
         }
@@ -246,6 +284,9 @@ impl Choices {
             },
             is_masked: false,
         };
+        if known.calendar.is_some() {
+            passage.to_outlook = Err(Kept::FurtherCalendar);
+        }
         if self.private == Private::AsItIs || !sides(known).any(is_private) {
             return passage;
         }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::auth::accounts::has_fresh_token;
 use crate::engine::{Engine, now};
+use crate::mailbox::pull::further::follows_calendars;
 use crate::mailbox::pull::reaches_far;
 use crate::mailbox::subscriptions::{Hearing, Situation};
 use crate::outlook::GraphError;
@@ -86,6 +87,7 @@ pub fn hearing_if_idle(
         || !has_fresh_token(account)
         || !reaches_far(account, days_ahead, present)
         || are_addresses_old(glance.addresses_told_at, present)
+        || follows_calendars(account)
     {
         return Ok(None);
     }

@@ -4,11 +4,15 @@
 //! page and loses none. `@removed` is only a hint, as Graph also sends it for events that left the
 //! window. Outlook is asked before anything counts as deleted. An event that no calendar lists is
 //! deleted, whatever a request for its id is answered (see [`crate::mailbox::shown`]).
+//!
+//! Further calendars that a person has chosen are followed in the same way ([`further`]).
 
+pub mod further;
 mod generations;
 mod narrowing;
 mod retries;
 mod split_series;
+mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -34,11 +38,12 @@ use crate::odoo::snapshot::odoo_answer;
 use crate::outlook::GraphError;
 use crate::outlook::client::{DeltaPage, PageLink};
 use crate::outlook::wire::{DeltaRow, WireEvent};
-use crate::planning::observation::{copy_of, new_proposals, project};
+use crate::planning::observation::{copy_of, new_proposals, project, project_view};
 use crate::planning::people::People;
 use crate::planning::planner::{self, Effects};
 use crate::store::accounts::{self, Account};
 use crate::store::addresses::Mailbox;
+use crate::store::calendars::{self, Calendar};
 use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Level, Line};
 use crate::store::meetings::{self, Copy, Identities, Meeting};
@@ -60,6 +65,24 @@ const EVENTS_PER_REQUEST: i64 = 20;
 const MOST_PASSES: usize = 3;
 /// How often Odoo is poked while many pages are read, so that it takes what is stored already.
 const POKE_EVERY: Duration = Duration::from_secs(2);
+
+/// The calendar that is read.
+#[derive(Clone, Copy, Debug)]
+enum Source<'a> {
+    /// The user's own.
+    Own,
+    Further(&'a Calendar),
+}
+
+impl<'a> Source<'a> {
+    /// Returns the id of a further calendar.
+    fn calendar(self) -> Option<&'a str> {
+        match self {
+            Self::Own => None,
+            Self::Further(calendar) => Some(&calendar.graph_id),
+        }
+    }
+}
 
 impl ResolvedRow {
     fn gone(id: String) -> Self {
@@ -189,22 +212,25 @@ pub async fn pull(
                 return Err(error);
             }
         };
-        let resolved_rows = resolve_rows(engine, account, token, rows, &mut series, until).await?;
+        let resolved_rows =
+            resolve_rows(engine, account, token, Source::Own, rows, &mut series, until).await?;
         // The next page is requested while this one is stored.
         let stored = match next {
             PageLink::Next(link) if Instant::now() >= until => {
-                effects.merge(store(engine, account, resolved_rows, Some(&link)).await?);
+                effects.merge(store(engine, account, Source::Own, resolved_rows, Some(&link)).await?);
                 return Ok(false);
             }
             PageLink::Next(link) => {
                 let following = next_page(engine, token, &link);
-                let (stored, following) =
-                    tokio::join!(store(engine, account, resolved_rows, Some(&link)), following);
+                let (stored, following) = tokio::join!(
+                    store(engine, account, Source::Own, resolved_rows, Some(&link)),
+                    following
+                );
                 page = following;
                 stored?
             }
             PageLink::Delta(link) => {
-                effects.merge(store(engine, account, resolved_rows, Some(&link)).await?);
+                effects.merge(store(engine, account, Source::Own, resolved_rows, Some(&link)).await?);
                 // The run ends with a poke.
                 break;
             }
@@ -224,8 +250,17 @@ pub async fn pull(
         // The first plan must see everything.
         return Ok(false);
     }
-    if listing && !ask_about_missing(engine, account, token, until, effects).await? {
-        return Ok(false);
+    if listing {
+        let since = {
+            let mut conn = engine.store.get().await?;
+            let account = leases::account(&mut conn, account.id, account.lease_id).await?;
+            account.listing_since
+        };
+        if let Some(since) = since
+            && !ask_about_missing(engine, account, token, Source::Own, since, until, effects).await?
+        {
+            return Ok(false);
+        }
     }
     if account.pulled_once {
         effects.merge(retries::replan_due(engine, account).await?);
@@ -259,9 +294,9 @@ async fn read_forgotten_events(
         let uids = uids_of(engine, account, &unread).await?;
         for id in unread {
             let uid = uids.get(&id).map(String::as_str);
-            resolved_rows.extend(resolve_id(engine, account, token, id.clone(), uid).await?);
+            resolved_rows.extend(resolve_id(engine, account, token, Source::Own, id.clone(), uid).await?);
         }
-        effects.merge(store(engine, account, resolved_rows, None).await?);
+        effects.merge(store(engine, account, Source::Own, resolved_rows, None).await?);
         if Instant::now() >= until {
             return Ok(false);
         }
@@ -274,6 +309,8 @@ async fn ask_about_missing(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
+    source: Source<'_>,
+    since: DateTime<Utc>,
     until: Instant,
     effects: &mut Effects,
 ) -> Result<bool, PullError> {
@@ -281,8 +318,9 @@ async fn ask_about_missing(
         let mut conn = engine.store.get().await?;
         leases::account(&mut conn, account.id, account.lease_id).await?
     };
-    let Some(since) = account.listing_since else {
-        return Ok(true);
+    let (window_start, window_end) = match source {
+        Source::Own => (account.window_start, account.window_end),
+        Source::Further(calendar) => (calendar.window_start, calendar.window_end),
     };
     let aside = {
         let mut conn = engine.store.get().await?;
@@ -292,7 +330,16 @@ async fn ask_about_missing(
     loop {
         let missing = {
             let mut conn = engine.store.get().await?;
-            meetings::unseen_since(&mut conn, account.id, since, after, MEETINGS_PER_TRANSACTION).await?
+            let calendar = source.calendar();
+            meetings::unseen_since(
+                &mut conn,
+                account.id,
+                calendar,
+                since,
+                after,
+                MEETINGS_PER_TRANSACTION,
+            )
+            .await?
         };
         let Some(last) = missing.last() else { break };
         after = last.id;
@@ -310,14 +357,14 @@ async fn ask_about_missing(
             let inside = match copy.document() {
                 Ok(document) if document.is_single() => {
                     let time = &document.master.time;
-                    account.window_start.is_none_or(|start| time.ends_at() > start)
-                        && account.window_end.is_none_or(|end| time.starts_at() < end)
+                    window_start.is_none_or(|start| time.ends_at() > start)
+                        && window_end.is_none_or(|end| time.starts_at() < end)
                 }
                 _ => true,
             };
             if inside {
                 let uid = uids.get(&copy.graph_id).map(String::as_str);
-                resolved_rows.extend(resolve_id(engine, &account, token, copy.graph_id, uid).await?);
+                resolved_rows.extend(resolve_id(engine, &account, token, source, copy.graph_id, uid).await?);
                 // Events that were looked at are not asked about in the next run.
                 is_late = Instant::now() >= until;
                 if is_late {
@@ -325,7 +372,7 @@ async fn ask_about_missing(
                 }
             }
         }
-        effects.merge(store(engine, &account, resolved_rows, None).await?);
+        effects.merge(store(engine, &account, source, resolved_rows, None).await?);
         if is_late || Instant::now() >= until {
             return Ok(false);
         }
@@ -333,7 +380,10 @@ async fn ask_about_missing(
     let mut conn = engine.store.get().await?;
     conn.transaction::<_, PullError, _>(async |conn| {
         leases::hold(conn, &account).await?;
-        accounts::end_listing(conn, account.id).await?;
+        match source {
+            Source::Own => accounts::end_listing(conn, account.id).await?,
+            Source::Further(calendar) => calendars::end_listing(conn, calendar.id).await?,
+        };
         Ok(())
     })
     .await?;
@@ -370,7 +420,10 @@ async fn first_page(
         since + TimeDelta::days(days_ahead),
     );
     // If the mailbox cannot be listed now, it keeps its old link.
-    let page = engine.graph.calendar_view_delta_start(token, start, end).await?;
+    let page = engine
+        .graph
+        .calendar_view_delta_start(token, None, start, end)
+        .await?;
     let mut conn = engine.store.get().await?;
     conn.transaction::<_, PullError, _>(async |conn| {
         leases::hold(conn, account).await?;
@@ -428,6 +481,7 @@ async fn next_page(engine: &Engine, token: &SecretString, link: &str) -> Result<
 async fn store(
     engine: &Engine,
     account: &Account,
+    source: Source<'_>,
     resolved_rows: Vec<ResolvedRow>,
     next: Option<&str>,
 ) -> Result<Effects, PullError> {
@@ -441,7 +495,7 @@ async fn store(
         return conn
             .transaction::<_, PullError, _>(async |conn| {
                 leases::hold(conn, account).await?;
-                store_next_link(conn, account, next, news_at).await?;
+                store_next_link(conn, account, source, next, news_at).await?;
                 Ok(Effects::default())
             })
             .await;
@@ -452,7 +506,7 @@ async fn store(
             let lock = databases::serialize(conn, account.database_id, Purpose::Pull).await?;
             leases::hold(conn, account).await?;
             let effects = store_page(conn, &lock, account, resolved_rows).await?;
-            store_next_link(conn, account, next, news_at).await?;
+            store_next_link(conn, account, source, next, news_at).await?;
             Ok(effects)
         })
         .await;
@@ -467,7 +521,7 @@ async fn store(
         let lock = databases::serialize(conn, account.database_id, Purpose::Pull).await?;
         leases::hold(conn, account).await?;
         let effects = retries::store_each(conn, &lock, account, resolved_rows).await?;
-        store_next_link(conn, account, next, news_at).await?;
+        store_next_link(conn, account, source, next, news_at).await?;
         Ok(effects)
     })
     .await
@@ -496,11 +550,19 @@ async fn process_descriptions(resolved_rows: Vec<ResolvedRow>) -> Vec<ResolvedRo
 async fn store_next_link(
     conn: &mut Connection,
     account: &Account,
+    source: Source<'_>,
     next: Option<&str>,
     news_at: Option<DateTime<Utc>>,
 ) -> Result<(), PullError> {
-    if let Some(next) = next {
-        accounts::set_delta(conn, account.id, next, news_at).await?;
+    match (source, next) {
+        (_, None) => {}
+        (Source::Own, Some(next)) => {
+            accounts::set_delta(conn, account.id, next, news_at).await?;
+        }
+        // Microsoft's notifications do not announce its changes, so these say nothing about them.
+        (Source::Further(calendar), Some(next)) => {
+            calendars::set_delta(conn, calendar.id, next).await?;
+        }
     }
     Ok(())
 }
@@ -531,6 +593,7 @@ async fn resolve_rows(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
+    source: Source<'_>,
     rows: Vec<DeltaRow>,
     series: &mut BTreeSet<String>,
     until: Instant,
@@ -548,12 +611,12 @@ async fn resolve_rows(
             return Ok(vec![ResolvedRow::Postponed(id)]);
         }
         let seen = if is_shown {
-            read_series(engine, account, token, id)
+            read_series(engine, account, token, source, id)
                 .await
                 .map(|whole| vec![whole])
         } else {
             let uid = uids.get(&id).map(String::as_str);
-            resolve_id(engine, account, token, id.clone(), uid).await
+            resolve_id(engine, account, token, source, id.clone(), uid).await
         };
         let has_failed =
             |seen: &Vec<ResolvedRow>| seen.iter().any(|one| matches!(one, ResolvedRow::Failed { .. }));
@@ -574,11 +637,12 @@ async fn resolve_rows(
             DeltaRow::Event(_) | DeltaRow::Unreadable { .. } => None,
         })
         .collect();
-    let ended = if shown.is_empty() {
+    // What has ended, or was in another calendar: a row may be older than that.
+    let uncertain = if shown.is_empty() {
         Vec::new()
     } else {
         let mut conn = engine.store.get().await?;
-        meetings::ended_copies(&mut conn, account.id, shown).await?
+        meetings::ended_or_elsewhere(&mut conn, account.id, source.calendar(), shown).await?
     };
     for row in rows {
         match row {
@@ -587,14 +651,18 @@ async fn resolve_rows(
                     continue;
                 };
                 if series.insert(id.clone()) {
-                    resolved_rows.extend(look(id, true).await?);
+                    let is_shown = !uncertain.contains(&id);
+                    resolved_rows.extend(look(id, is_shown).await?);
                 }
             }
             // A row may be older than the deletion. A late row must not bring the event back.
-            DeltaRow::Event(event) if ended.contains(&event.id) => {
+            DeltaRow::Event(event) if uncertain.contains(&event.id) => {
                 resolved_rows.extend(look(event.id, false).await?);
             }
-            DeltaRow::Event(event) => resolved_rows.push(ResolvedRow::Event(event)),
+            DeltaRow::Event(mut event) => {
+                event.calendar = source.calendar().map(str::to_owned);
+                resolved_rows.push(ResolvedRow::Event(event));
+            }
             DeltaRow::Unreadable { id, problem } => {
                 let reason = Reason::UnreadableRow(Words::new(problem));
                 resolved_rows.push(ResolvedRow::Failed { id, reason });
@@ -606,7 +674,7 @@ async fn resolve_rows(
             }
         }
     }
-    for id in find_unreported_deletions(engine, account, token, &removed).await? {
+    for id in find_unreported_deletions(engine, account, token, source, &removed).await? {
         resolved_rows.extend(look(id, false).await?);
     }
     Ok(resolved_rows)
@@ -619,6 +687,7 @@ async fn find_unreported_deletions(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
+    source: Source<'_>,
     removed: &[String],
 ) -> Result<BTreeSet<String>, PullError> {
     if removed.is_empty() {
@@ -631,10 +700,10 @@ async fn find_unreported_deletions(
         if removed.iter().all(|id| known.contains(id)) {
             return Ok(BTreeSet::new());
         }
-        meetings::series_ids(&mut conn, account.id).await?
+        meetings::series_ids(&mut conn, account.id, source.calendar()).await?
     };
     if !series.is_empty() {
-        let listed = match engine.graph.series_ids(token).await {
+        let listed = match engine.graph.series_ids(token, source.calendar()).await {
             // Each of them is then asked about.
             Err(GraphError::Invalid { .. }) => BTreeSet::new(),
             listed => listed?,
@@ -673,11 +742,18 @@ async fn resolve_id(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
+    source: Source<'_>,
     id: String,
     uid: Option<&str>,
 ) -> Result<Vec<ResolvedRow>, PullError> {
     let found = async {
-        match presence::find_event(engine, token, &id, uid).await? {
+        let presence = match source {
+            Source::Own => presence::find_event(engine, token, &id, uid).await?,
+            Source::Further(calendar) => {
+                presence::find_event_in(engine, token, &calendar.graph_id, &id, uid).await?
+            }
+        };
+        match presence {
             Presence::Present(event) => Ok(vec![classify(engine, account, token, &id, event).await?]),
             Presence::Moved(event) => {
                 let other = event.id.clone();
@@ -705,11 +781,15 @@ async fn read_series(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
+    source: Source<'_>,
     id: String,
 ) -> Result<ResolvedRow, PullError> {
     let found = async {
         match engine.graph.get_series(token, &id).await? {
-            Some(event) => classify(engine, account, token, &id, Box::new(event)).await,
+            Some(mut event) => {
+                event.calendar = source.calendar().map(str::to_owned);
+                classify(engine, account, token, &id, Box::new(event)).await
+            }
             None => Ok(ResolvedRow::gone(id.clone())),
         }
     };
@@ -738,7 +818,12 @@ async fn classify(
             let master = engine.graph.get_series(token, master).await?;
             let master = master.map_or_else(
                 || ResolvedRow::gone(id.to_owned()),
-                |m| ResolvedRow::Series(Box::new(m)),
+                |master| {
+                    ResolvedRow::Series(Box::new(WireEvent {
+                        calendar: event.calendar.clone(),
+                        ..master
+                    }))
+                },
             );
             split_if_unsupported(engine, account, token, master).await
         }
@@ -755,7 +840,7 @@ async fn store_page(
     let people = People::load(conn, account.database_id, now()).await?;
     let present = people.account(account.id).cloned();
     let present = present.unwrap_or_else(|| Person::from(account));
-    let unit = load(conn, lock, account, resolved_rows).await?;
+    let unit = load(conn, lock, &people, account, resolved_rows).await?;
     let mut page = Page {
         people: &people,
         account: &present,
@@ -764,6 +849,11 @@ async fn store_page(
         touched: BTreeSet::new(),
         lines: Vec::new(),
         aside: BTreeMap::new(),
+        wake: BTreeSet::new(),
+        followed: people
+            .choices(&present)
+            .map(|choices| choices.calendars)
+            .unwrap_or_default(),
     };
     for resolved in resolved_rows {
         page.store(resolved)?;
@@ -773,9 +863,11 @@ async fn store_page(
         touched,
         lines,
         aside,
+        wake,
         ..
     } = page;
-    let effects = planner::replan_all(&mut unit, &people, touched)?;
+    let mut effects = planner::replan_all(&mut unit, &people, touched)?;
+    effects.wake_accounts.extend(wake);
     unit.save(conn, people.now).await?;
     journal::write_all(conn, lines).await?;
     retries::record_failures(conn, account, resolved_rows, &aside).await?;
@@ -786,6 +878,7 @@ async fn store_page(
 async fn load(
     conn: &mut Connection,
     lock: &PlanningLock,
+    people: &People,
     account: &Account,
     resolved_rows: &[ResolvedRow],
 ) -> Result<UnitOfWork, PullError> {
@@ -800,6 +893,11 @@ async fn load(
             unit.copy(account.id, &event.id)
                 .is_none_or(|copy| copy.gone || copy.cancelled)
         })
+        .collect();
+    views::load(conn, people, account, &mut unit, resolved_rows).await?;
+    let unknown: Vec<&WireEvent> = unknown
+        .into_iter()
+        .filter(|event| event.calendar.is_none())
         .collect();
     if unknown.is_empty() {
         return Ok(unit);
@@ -844,6 +942,10 @@ struct Page<'a> {
     /// Items that cannot be stored now, by id, with the reason. An item without a reason merely
     /// waits.
     aside: BTreeMap<String, Option<Reason>>,
+    /// Other accounts that have something to read.
+    wake: BTreeSet<i64>,
+    /// The further calendars that the mailbox's owner has chosen.
+    followed: BTreeSet<String>,
 }
 
 impl Page<'_> {
@@ -909,6 +1011,7 @@ impl Page<'_> {
                 copy.unread = false;
             }
             self.touched.insert(id);
+            self.show_views_again(id)?;
         }
         Ok(())
     }
@@ -935,13 +1038,26 @@ impl Page<'_> {
         if event.is_draft == Some(true) {
             return Ok(None);
         }
+        let Some(calendar) = self.place_of(event, known.as_ref()) else {
+            return Ok(None);
+        };
+        let event = &WireEvent {
+            calendar,
+            ..event.clone()
+        };
         // Our own write coming back, or a repeated row. A copy that is marked to be read is read
         // all the same.
         if let Some(copy) = &known
             && !(copy.gone || copy.unread)
+            && copy.calendar == event.calendar
             && (is_same_state(copy, event) || is_older(copy, event))
         {
             self.unit.touch(copy.id);
+            return Ok(None);
+        }
+        if let Some(copy) = &known
+            && self.stays_hidden(copy, event)?
+        {
             return Ok(None);
         }
         let known = match known {
@@ -949,9 +1065,15 @@ impl Page<'_> {
                 self.unit.part_with(&copy)?;
                 None
             }
+            Some(copy) if event.calendar.is_none() && self.leaves_view(&copy, event)? => None,
             known => known,
         };
+        let is_view = match &known {
+            Some(copy) => self.unit.get(copy.meeting_id)?.meeting.view_of.is_some(),
+            None => event.calendar.is_some(),
+        };
         let before = known.as_ref().filter(|copy| copy.stub.is_none());
+        let project = if is_view { project_view } else { project };
         let shown = match project(event, &self.mailbox, before) {
             Ok(shown) => shown,
             Err(problem) => {
@@ -965,7 +1087,7 @@ impl Page<'_> {
         };
         let meeting_id = match &known {
             Some(copy) => copy.meeting_id,
-            None => match self.find_meeting(event, &shown.document)? {
+            None => match self.find_meeting_or_view(event, &shown.document)? {
                 FoundMeeting::Meeting(id) => id,
                 FoundMeeting::Nothing => return Ok(None),
                 FoundMeeting::Postponed => {
@@ -974,11 +1096,19 @@ impl Page<'_> {
                 }
             },
         };
-        if known.is_none() {
+        if known.is_none() && !is_view {
             self.report_attendees_without_address(event);
         }
-        self.report_proposals(event, before);
-        let seen = copy_of(meeting_id, self.account.id, event, &shown)?;
+        if !is_view {
+            self.report_proposals(event, before);
+        }
+        let mut seen = copy_of(meeting_id, self.account.id, event, &shown)?;
+        if self.unit.get(meeting_id)?.meeting.view_of.is_some() {
+            seen.is_organizer = true;
+            // It is in Odoo already, as the user's own calendar shows it.
+            seen.gone = known.as_ref().is_none_or(|copy| copy.gone || copy.unread)
+                && self.is_shown_elsewhere(event)?;
+        }
         // What Exchange rewrites by itself is not news, even if it counts as a change.
         if known.is_none_or(|known| {
             known.gone
@@ -989,6 +1119,7 @@ impl Page<'_> {
             self.unit.get(meeting_id)?.meeting.has_news();
         }
         self.unit.see_copy(seen)?;
+        self.hide_views(meeting_id, event)?;
         Ok(Some(meeting_id))
     }
 

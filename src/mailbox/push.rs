@@ -9,7 +9,7 @@
 
 mod series;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -126,6 +126,7 @@ pub async fn push(
     effects: &mut Effects,
 ) -> Result<(), PushError> {
     let holds = budget::check(engine, account).await?;
+    let followed = account.choices.to_choices().calendars;
     let mut sent: Vec<Sent> = Vec::new();
     let mut trouble = None;
     loop {
@@ -138,7 +139,7 @@ pub async fn push(
         }
         let trace = traces::Writes::begin(account.id, batch.iter().map(|write| write.trace.as_deref()));
         let (answered, stored) = tokio::join!(
-            trace.around(send(engine, token, batch, until)),
+            trace.around(send(engine, token, &followed, batch, until)),
             settle(engine, account, sent, trouble.is_some())
         );
         for Sent { write, result } in &answered.sent {
@@ -272,6 +273,7 @@ async fn claim_batch(
 async fn send(
     engine: &Engine,
     token: &SecretString,
+    followed: &BTreeSet<String>,
     writes: Vec<OutlookWrite>,
     until: Instant,
 ) -> BatchResult {
@@ -286,7 +288,7 @@ async fn send(
         let result = if write.in_flight_since.is_some() {
             find_outcome(engine, token, &write).await
         } else {
-            series::send(engine, token, &mut write).await
+            series::send(engine, token, followed, &mut write).await
         };
         answered.sent.push(Sent::new(write, result));
     }
@@ -294,7 +296,7 @@ async fn send(
         answered.unsent.extend(fresh);
         return answered;
     }
-    let fresh = recheck_updates(engine, token, fresh, &mut answered.sent).await;
+    let fresh = recheck_updates(engine, token, followed, fresh, &mut answered.sent).await;
     if answered.is_finished(until) {
         answered.unsent.extend(fresh);
         return answered;
@@ -424,16 +426,18 @@ async fn batch(
 /// Reads the events that are about to be changed. An update was planned against a state that may be
 /// outdated, and Graph does not document that it refuses such an update (`If-Match` is sent all the
 /// same, for changes in between). Events that have changed are planned again; the others are
-/// written.
+/// written. So are events that have moved to a further calendar that is followed, to which nothing is
+/// written: if there are such calendars, deletions and responses are checked as well.
 async fn recheck_updates(
     engine: &Engine,
     token: &SecretString,
+    followed: &BTreeSet<String>,
     fresh: Vec<OutlookWrite>,
     sent: &mut Vec<Sent>,
 ) -> Vec<OutlookWrite> {
     let (updates, mut unchanged): (Vec<_>, Vec<_>) = fresh
         .into_iter()
-        .partition(|w| w.kind == WriteKind::Update && w.graph_id.is_some());
+        .partition(|w| (w.kind == WriteKind::Update || !followed.is_empty()) && w.graph_id.is_some());
     let Some(account_id) = updates.first().map(|write| write.account_id) else {
         return unchanged;
     };
@@ -463,13 +467,22 @@ async fn recheck_updates(
             Err(error) => Err(error),
         };
         match result {
-            Ok(Outcome::Read(event)) if event.id == id && event.change_key == write.change_key => {
+            Ok(Outcome::Read(event))
+                if event.id == id
+                    && (event.change_key == write.change_key || write.kind != WriteKind::Update)
+                    && !is_followed(&event, followed) =>
+            {
                 unchanged.push(write);
             }
             result => sent.push(Sent::new(write, result)),
         }
     }
     unchanged
+}
+
+/// Returns whether an event is in a further calendar that is only read.
+fn is_followed(event: &WireEvent, followed: &BTreeSet<String>) -> bool {
+    event.calendar.as_ref().is_some_and(|id| followed.contains(id))
 }
 
 /// Returns the known `iCalUId`s of events. If they cannot be read, an event is requested by its id
@@ -849,7 +862,11 @@ fn settle_one(
             if let Some(copy) = earlier.and_then(|id| dossier.copy_mut(account.id, id)) {
                 copy.gone = true;
             }
-            unit.see_copy(copy_of(write.meeting_id, account.id, event, &shown)?)?;
+            let mut seen = copy_of(write.meeting_id, account.id, event, &shown)?;
+            if !is_followed(event, &account.choices.to_choices().calendars) {
+                seen.calendar = before.and_then(|copy| copy.calendar);
+            }
+            unit.see_copy(seen)?;
             let dossier = unit.get(write.meeting_id)?;
             let copy = dossier.copy_mut(account.id, &event.id);
             if let (Some(copy), true) = (copy, write.kind == WriteKind::Respond) {

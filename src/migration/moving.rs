@@ -431,6 +431,11 @@ async fn find(
             None => None,
         };
     }
+    // Odoo's built-in sync knew it in the user's own calendar. If it was moved to a further calendar
+    // that is followed, that one shows it.
+    if let Some(event) = &mut found {
+        event.calendar = None;
+    }
     // An occurrence is part of a series, not a meeting of its own.
     Ok(found.filter(|event| event.series_master_id.is_none()))
 }

@@ -19,7 +19,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::error::GraphError;
-use super::wire::{DeltaRow, LINK_PROPERTY, WireEvent};
+use super::wire::{DeltaRow, EmailAddress, LINK_PROPERTY, WireEvent};
 use crate::calendar::event::{Address, Answer};
 use requests::{action, etag, expand_link, respond_body, uid_filter};
 use transport::{Call, EventList, MOST_PAGES, PREFERRED, read, too_many_pages, unreadable_body};
@@ -117,14 +117,17 @@ impl GraphClient {
         Ok(address.as_deref().and_then(Address::parse))
     }
 
-    /// Returns the first page of a delta of the user's own calendar (page *event: delta*). The
-    /// links that follow keep this window. Widen it by a day for all-day events.
+    /// Returns the first page of a delta of a further calendar, or else of the user's own (page
+    /// *event: delta*; page *delta query for events* says that any of the user's calendars can be
+    /// followed). The links that follow keep this window. Widen it by a day for all-day events.
     ///
     /// # Errors
-    /// [`GraphError::Invalid`] for a window beyond 1825 days.
+    /// [`GraphError::Invalid`] for a window beyond 1825 days, [`GraphError::NotFound`] if the mailbox
+    /// does not have the calendar any more.
     pub async fn calendar_view_delta_start(
         &self,
         token: &SecretString,
+        calendar: Option<&str>,
         start: DateTime<Utc>,
         end: DateTime<Utc>,
     ) -> Result<DeltaPage, GraphError> {
@@ -134,7 +137,10 @@ impl GraphClient {
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
-        let url = self.url(&["me", "calendarView", "delta"], &query)?;
+        let url = match calendar {
+            Some(id) => self.url(&["me", "calendars", id, "calendarView", "delta"], &query)?,
+            None => self.url(&["me", "calendarView", "delta"], &query)?,
+        };
         self.delta_page(token, url).await
     }
 
@@ -213,18 +219,31 @@ impl GraphClient {
         self.whole_list(token, url, "/me/events/{id}/instances").await
     }
 
-    /// Returns the ids of the series in the user's own calendar.
+    /// Returns the ids of the series in a further calendar, or else in the user's own.
     ///
     /// # Errors
     /// See [`GraphError`].
-    pub async fn series_ids(&self, token: &SecretString) -> Result<BTreeSet<String>, GraphError> {
+    pub async fn series_ids(
+        &self,
+        token: &SecretString,
+        calendar: Option<&str>,
+    ) -> Result<BTreeSet<String>, GraphError> {
         let query = [
             ("$filter", "type eq 'seriesMaster'"),
             ("$select", "id"),
             ("$top", "200"),
         ];
-        let url = self.url(&["me", "calendar", "events"], &query)?;
-        let listed = self.whole_list(token, url, "/me/calendar/events").await?;
+        let (url, route) = match calendar {
+            Some(id) => (
+                self.url(&["me", "calendars", id, "events"], &query)?,
+                "/me/calendars/{id}/events",
+            ),
+            None => (
+                self.url(&["me", "calendar", "events"], &query)?,
+                "/me/calendar/events",
+            ),
+        };
+        let listed = self.whole_list(token, url, route).await?;
         Ok(listed.into_iter().map(|master| master.id).collect())
     }
 
@@ -240,21 +259,36 @@ impl GraphClient {
         self.find(token, &uid_filter(uid)).await
     }
 
-    /// Returns the ids of the mailbox's calendars, except the user's own (page *user: list
-    /// calendars*).
+    /// Returns the events (single ones and masters) with this iCalendar UID in a further calendar.
     ///
     /// # Errors
     /// See [`GraphError`].
-    pub async fn other_calendars(&self, token: &SecretString) -> Result<Vec<String>, GraphError> {
-        let query = [("$select", "id,isDefaultCalendar"), ("$top", "100")];
+    pub async fn find_in_calendar(
+        &self,
+        token: &SecretString,
+        calendar: &str,
+        uid: &str,
+    ) -> Result<Vec<WireEvent>, GraphError> {
+        self.find_in(token, Some(calendar), &uid_filter(uid)).await
+    }
+
+    /// Returns the mailbox's calendars, except the user's own, also those that others share (page
+    /// *user: list calendars*).
+    ///
+    /// # Errors
+    /// See [`GraphError`].
+    pub async fn other_calendars(&self, token: &SecretString) -> Result<Vec<WireCalendar>, GraphError> {
+        let query = [
+            ("$select", "id,name,isDefaultCalendar,canEdit,owner"),
+            ("$top", "100"),
+        ];
         let mut url = self.url(&["me", "calendars"], &query)?;
-        let mut ids = Vec::new();
+        let mut others = Vec::new();
         for _ in 0..MOST_PAGES {
             let found: Calendars = self.get(token, url, "/me/calendars").await?;
-            let others = found.value.into_iter().filter(|one| !one.is_default_calendar);
-            ids.extend(others.map(|calendar| calendar.id));
+            others.extend(found.value.into_iter().filter(|one| !one.is_default_calendar));
             let Some(link) = found.next_link else {
-                return Ok(ids);
+                return Ok(others);
             };
             url = self.parse_next_link(&link)?;
         }
@@ -468,17 +502,33 @@ struct RawPage {
 #[derive(Deserialize)]
 struct Calendars {
     #[serde(default)]
-    value: Vec<Calendar>,
+    value: Vec<WireCalendar>,
     #[serde(rename = "@odata.nextLink")]
     next_link: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// Graph's `calendar`, as far as it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Calendar {
-    id: String,
+pub struct WireCalendar {
+    pub id: String,
+    #[serde(default)]
+    pub name: Option<String>,
     #[serde(default)]
     is_default_calendar: bool,
+    /// Whether the user may change its events: a calendar of birthdays, or of public holidays, can
+    /// only be read.
+    #[serde(default)]
+    pub can_edit: Option<bool>,
+    #[serde(default)]
+    owner: Option<EmailAddress>,
+}
+
+impl WireCalendar {
+    /// Returns who owns it: somebody else, if it is shared.
+    pub fn owner(&self) -> Option<Address> {
+        Address::parse(self.owner.as_ref()?.address.as_deref()?)
+    }
 }
 
 /// The properties that are read of an event, and of a master's exceptions.

@@ -214,6 +214,10 @@ pub struct WireEvent {
     pub has_attachments: Option<bool>,
     /// The address where Outlook on the web shows it to the mailbox's own user.
     pub web_link: Option<String>,
+    /// The further calendar in which it was found; `None` for the user's own. Graph does not tell
+    /// it with the event.
+    #[serde(skip)]
+    pub calendar: Option<String>,
 }
 
 impl WireEvent {
@@ -274,6 +278,15 @@ impl WireEvent {
     pub fn own_response(&self) -> Option<Answer> {
         let response = self.response_status.as_ref()?.response.as_deref()?;
         (response != "organizer").then(|| answer(Some(response)))
+    }
+
+    /// Returns whether this is an invitation that the mailbox's owner has not accepted.
+    pub fn is_unanswered(&self) -> bool {
+        let response = self
+            .response_status
+            .as_ref()
+            .and_then(|own| own.response.as_deref());
+        self.is_organizer == Some(false) && matches!(response, Some("notResponded" | "declined"))
     }
 
     /// Returns the organizer, if Graph names one that can receive mail.

@@ -46,6 +46,7 @@ pub(crate) fn copy_of(
         slot_answers_base: serde_json::to_value(SlotAnswers::new())?,
         stub: None,
         unread: false,
+        calendar: event.calendar.clone(),
     })
 }
 
@@ -156,6 +157,31 @@ pub(crate) fn project(
         }
     }
     Ok(shown)
+}
+
+/// Translates what a further calendar shows: the owner's view of it. The owner organizes it in Odoo,
+/// and nobody else takes part, so that it is in the owner's calendar, and nobody becomes a contact
+/// or is mailed because of it.
+///
+/// # Errors
+/// [`Unreadable`].
+pub(crate) fn project_view(
+    event: &WireEvent,
+    mailbox: &Mailbox,
+    before: Option<&Copy>,
+) -> Result<Shown, Unreadable> {
+    let mut own = WireEvent {
+        is_organizer: Some(true),
+        attendees: Vec::new(),
+        organizer: None,
+        ..event.clone()
+    };
+    for exception in &mut own.exception_occurrences {
+        exception.is_organizer = Some(true);
+        exception.attendees = Vec::new();
+        exception.organizer = None;
+    }
+    project(&own, mailbox, before)
 }
 
 /// Makes the mailbox the organizer, as Graph's `isOrganizer` says. The event may name its organizer

@@ -47,6 +47,7 @@ use crate::planning::people::People;
 use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Decision, Level, Line};
 use crate::store::meetings::{Copy, Meeting};
+use crate::store::outbox::OutlookWrite;
 use crate::store::people::Person;
 use crate::store::reason::Reason;
 use crate::store::unit::{Dossier, UnitOfWork};
@@ -80,6 +81,7 @@ pub fn replan(dossier: &mut Dossier, people: &People) -> anyhow::Result<Effects>
     let before = task.dossier.meeting.set_aside.clone();
     if task.clear_the_air() {
         task.decide()?;
+        task.keep_off_further_calendars();
         task.break_repeats(before.as_ref());
         task.tell_who_mails()?;
         task.keep_to_the_pace()?;
@@ -214,6 +216,25 @@ impl Task<'_> {
             return Ok(());
         }
         self.compare(record.as_ref())
+    }
+
+    /// Nothing is ever written to a further calendar. No plan does it; this holds should one be wrong.
+    fn keep_off_further_calendars(&mut self) {
+        let copies = &self.dossier.copies;
+        let is_further = |write: &OutlookWrite| {
+            write.graph_id.as_deref().is_some_and(|id| {
+                let mut known = copies.iter().filter(|copy| copy.is(write.account_id, id));
+                known.any(|copy| copy.calendar.is_some())
+            })
+        };
+        let before = self.dossier.writes.len();
+        self.dossier.writes.retain(|write| !is_further(write));
+        if self.dossier.writes.len() < before {
+            tracing::error!(
+                meeting.id = self.dossier.meeting.id,
+                "a write to a further calendar was planned, and is not sent"
+            );
+        }
     }
 
     fn is_asleep(&self, copy: &Copy) -> bool {

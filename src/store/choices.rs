@@ -77,6 +77,22 @@ pub async fn set_of_account(
         .await
 }
 
+/// Stores choices from which a further calendar was taken that is gone. Whoever calls this plans its
+/// events again.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn take_calendar_out(
+    conn: &mut Connection,
+    account_id: i64,
+    choices: &StoredChoices,
+) -> QueryResult<usize> {
+    diesel::update(accounts::table.find(account_id))
+        .set(accounts::choices.eq(choices))
+        .execute(conn)
+        .await
+}
+
 /// Stores what the administrator demands of everybody.
 ///
 /// # Errors

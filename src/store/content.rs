@@ -12,11 +12,12 @@ use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use super::{Connection, MIGRATIONS};
 
 /// The tables of this service, with that of its migrations.
-pub const OWN_TABLES: [&str; 23] = [
+pub const OWN_TABLES: [&str; 24] = [
     "__diesel_schema_migrations",
     "account_addresses",
     "accounts",
     "api_keys",
+    "calendars",
     "copies",
     "databases",
     "enrollments",

@@ -85,6 +85,10 @@ pub struct Meeting {
     /// A person has asked for the ended meeting: Odoo's record is made again or reactivated, and then
     /// Outlook's event is made anew.
     pub put_back: bool,
+    /// The user of Odoo whose view of a further calendar it is. What that calendar shows is a
+    /// meeting of its own for each such user, comes to Odoo without its guests, and is never written
+    /// in Outlook.
+    pub view_of: Option<i32>,
 }
 
 impl Meeting {
@@ -124,6 +128,7 @@ impl Meeting {
             saved_by: Value::Array(Vec::new()),
             saved_at: None,
             put_back: false,
+            view_of: None,
         }
     }
 
@@ -326,6 +331,8 @@ pub struct Copy {
     pub stub: Option<String>,
     /// The mailbox is to be asked for it.
     pub unread: bool,
+    /// The further calendar of the mailbox that contains it; `None` for the user's own.
+    pub calendar: Option<String>,
 }
 
 /// Responses to single occurrences, by slot.
@@ -455,6 +462,8 @@ pub struct Identities<'a> {
     pub links: Vec<Uuid>,
     /// `iCalUId`s in Outlook.
     pub uids: Vec<&'a str>,
+    /// The users whose views of further calendars count as well; see [`Meeting::view_of`].
+    pub viewers: Vec<i32>,
 }
 
 /// Returns the meetings that have one of these identities.
@@ -463,9 +472,12 @@ pub async fn with_identities(
     database_id: Uuid,
     identities: &Identities<'_>,
 ) -> QueryResult<Vec<i64>> {
+    let is_seen = m::view_of
+        .is_null()
+        .or(m::view_of.eq_any(&identities.viewers).assume_not_null());
     let is_one = m::odoo_id
         .eq_any(&identities.odoo_ids)
-        .or(m::ical_uid.eq_any(&identities.uids))
+        .or(m::ical_uid.eq_any(&identities.uids).and(is_seen))
         .or(m::series_key.eq_any(&identities.keys))
         .assume_not_null()
         .or(m::link.eq_any(&identities.links));
@@ -477,15 +489,16 @@ pub async fn with_identities(
         .await
 }
 
-/// Returns the ids whose event in this mailbox has ended.
-pub async fn ended_copies(
+/// Returns which of these ids have ended in this mailbox, or were in another calendar of it.
+pub async fn ended_or_elsewhere(
     conn: &mut Connection,
     account_id: i64,
+    calendar: Option<&str>,
     graph_ids: Vec<&str>,
 ) -> QueryResult<Vec<String>> {
     c::copies
         .filter(c::account_id.eq(account_id).and(c::graph_id.eq_any(graph_ids)))
-        .filter(c::gone)
+        .filter(c::gone.or(c::calendar.is_distinct_from(calendar)))
         .select(c::graph_id)
         .load(conn)
         .await
@@ -541,11 +554,16 @@ pub async fn known_ids(
         .collect())
 }
 
-/// Returns the ids of the series that a mailbox shows, including those that are synced occurrence
+/// Returns the ids of the series that a calendar of a mailbox shows, including those that are synced occurrence
 /// by occurrence. Leaves out series that are over and of which only the times are kept.
-pub async fn series_ids(conn: &mut Connection, account_id: i64) -> QueryResult<BTreeSet<String>> {
+pub async fn series_ids(
+    conn: &mut Connection,
+    account_id: i64,
+    calendar: Option<&str>,
+) -> QueryResult<BTreeSet<String>> {
     let known: Vec<(bool, String, Option<String>)> = c::copies
         .filter(c::account_id.eq(account_id).and(c::gone.eq(false)))
+        .filter(c::calendar.is_not_distinct_from(calendar))
         .filter(c::stub.is_null())
         .filter(c::is_series.eq(true).or(c::series_id.is_not_null()))
         .select((c::is_series, c::graph_id, c::series_id))
@@ -687,11 +705,12 @@ pub async fn drop_copies(conn: &mut Connection, ids: Vec<i64>) -> QueryResult<us
         .await
 }
 
-/// Returns the next `limit` live copies after the copy `after` that a mailbox has not shown since a
-/// time.
+/// Returns the next `limit` live copies after the copy `after` that a calendar of a mailbox has not
+/// shown since a time.
 pub async fn unseen_since(
     conn: &mut Connection,
     account_id: i64,
+    calendar: Option<&str>,
     since: DateTime<Utc>,
     after: i64,
     limit: i64,
@@ -704,6 +723,7 @@ pub async fn unseen_since(
                 .and(c::seen_at.lt(since))
                 .and(c::id.gt(after)),
         )
+        .filter(c::calendar.is_not_distinct_from(calendar))
         .select(Copy::as_select())
         .order(c::id)
         .limit(limit)
@@ -874,6 +894,7 @@ pub async fn only_shown_with_titles(
                 .or(m::unconfirmed.eq(true)),
         )
         .filter(m::ended.eq(false))
+        .filter(m::view_of.is_null().or(m::unconfirmed.eq(true)))
         .filter(exists(shown))
         .select(m::id)
         .order(m::id)

@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod addresses;
 pub mod api_keys;
+pub mod calendars;
 pub mod channel;
 pub mod choices;
 pub mod content;

@@ -6,7 +6,7 @@
 //! none, and needs no lock. See `pg_snapshot_xmin` in Postgres's *Transaction ID and Snapshot
 //! Information Functions*.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -26,6 +26,7 @@ use super::accounts::{Account, BackfillState, SyncState};
 use super::addresses::{Listed, Mailbox};
 use super::choices::StoredChoices;
 use super::schema::{account_addresses, accounts, databases};
+use crate::calendar::event::Address;
 
 /// Postgres's `xid8`.
 #[derive(Clone, Copy, Debug, Default, QueryId, SqlType)]
@@ -121,6 +122,12 @@ impl Person {
     /// See [`Account::is_read`].
     pub fn is_read(&self) -> bool {
         self.is_active() && !self.is_braked
+    }
+
+    /// Returns all addresses of the mailbox.
+    pub fn mailbox_addresses(&self) -> BTreeSet<Address> {
+        let Mailbox { address, aliases, .. } = &self.mailbox;
+        address.iter().chain(aliases).cloned().collect()
     }
 }
 

@@ -162,6 +162,8 @@ pub fn choice(kept: &Kept) -> Sentence {
         Kept::Category(category) => say::choice_category(category.clone()),
         Kept::Title(word) => say::choice_title(word.clone()),
         Kept::Earlier(date) => say::choice_earlier(*date),
+        Kept::FurtherCalendar => say::choice_further_calendar(),
+        Kept::CalendarNotChosen => say::choice_calendar_not_chosen(),
     }
 }
 

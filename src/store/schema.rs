@@ -171,6 +171,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    calendars (id) {
+        id -> BigInt,
+        account_id -> BigInt,
+        graph_id -> Text,
+        name -> Text,
+        can_edit -> Bool,
+        listed_at -> Timestamptz,
+        delta_link -> Nullable<Text>,
+        window_start -> Nullable<Timestamptz>,
+        window_end -> Nullable<Timestamptz>,
+        listing_since -> Nullable<Timestamptz>,
+        tried_at -> Nullable<Timestamptz>,
+        retry_at -> Nullable<Timestamptz>,
+        failures -> Integer,
+        problem -> Nullable<Jsonb>,
+    }
+}
+
+diesel::table! {
     subscriptions (account_id) {
         account_id -> BigInt,
         graph_id -> Nullable<Text>,
@@ -292,6 +311,7 @@ diesel::table! {
         stock_translated -> Bool,
         odoo_start -> Nullable<Timestamptz>,
         set_aside_code -> Nullable<Text>,
+        view_of -> Nullable<Integer>,
     }
 }
 
@@ -319,6 +339,7 @@ diesel::table! {
         is_series -> Bool,
         ical_uid -> Nullable<Text>,
         title -> Nullable<Text>,
+        calendar -> Nullable<Text>,
     }
 }
 
@@ -426,6 +447,7 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(
     account_addresses,
+    calendars,
     subscriptions,
     troubles,
     databases,

@@ -324,6 +324,11 @@ impl UnitOfWork {
             .with_context(|| format!("meeting {id} does not exist"))
     }
 
+    /// Returns one of the meetings, to look at.
+    pub fn look(&self, id: i64) -> Option<&Dossier> {
+        self.dossiers.get(&id)
+    }
+
     /// Returns the meeting with this pending change to Odoo.
     pub fn owing(&mut self, debt_id: i64) -> Option<&mut Dossier> {
         let owes = |d: &&mut Dossier| d.debt.as_ref().is_some_and(|debt| debt.id == debt_id);
@@ -399,7 +404,19 @@ impl UnitOfWork {
     }
 
     pub fn by_ical_uid(&self, uid: &str) -> Option<i64> {
-        self.find(|m| m.ical_uid.as_deref() == Some(uid))
+        self.find(|m| m.view_of.is_none() && m.ical_uid.as_deref() == Some(uid))
+    }
+
+    /// Returns what a user sees of an event in a further calendar.
+    pub fn view_by_ical_uid(&self, user_id: i32, uid: &str) -> Option<i64> {
+        self.find(|m| m.view_of == Some(user_id) && m.ical_uid.as_deref() == Some(uid))
+    }
+
+    /// Returns all that users see of an event in further calendars.
+    pub fn views_by_ical_uid(&self, uid: &str) -> Vec<i64> {
+        let meetings = self.dossiers.values().map(|d| &d.meeting);
+        let views = meetings.filter(|m| m.view_of.is_some() && m.ical_uid.as_deref() == Some(uid));
+        views.map(|m| m.id).collect()
     }
 
     /// Returns whether the mailbox has a creation that was sent a moment ago. An unknown meeting in
@@ -574,7 +591,8 @@ impl UnitOfWork {
 /// Returns whether a meeting has given up an identity that must be unique.
 fn gives_up(known: &Meeting, meeting: &Meeting) -> bool {
     known.odoo_id.is_some() && known.odoo_id != meeting.odoo_id
-        || known.ical_uid.is_some() && known.ical_uid != meeting.ical_uid
+        || known.ical_uid.is_some()
+            && (&known.ical_uid, known.view_of) != (&meeting.ical_uid, meeting.view_of)
         || known.series_key.is_some() && known.series_key != meeting.series_key
 }
 
@@ -637,6 +655,7 @@ async fn upsert_meetings(conn: &mut Connection, rows: &[Meeting]) -> QueryResult
                 m::saved_by.eq(excluded(m::saved_by)),
                 m::saved_at.eq(excluded(m::saved_at)),
                 m::put_back.eq(excluded(m::put_back)),
+                m::view_of.eq(excluded(m::view_of)),
                 m::organizer_id.eq(excluded(m::organizer_id)),
                 m::odoo_name.eq(excluded(m::odoo_name)),
                 m::odoo_active.eq(excluded(m::odoo_active)),
@@ -676,6 +695,7 @@ async fn upsert_copies(conn: &mut Connection, rows: &[Copy]) -> QueryResult<()> 
                 c::slot_answers_base.eq(excluded(c::slot_answers_base)),
                 c::stub.eq(excluded(c::stub)),
                 c::unread.eq(excluded(c::unread)),
+                c::calendar.eq(excluded(c::calendar)),
                 c::series_id.eq(excluded(c::series_id)),
                 c::is_series.eq(excluded(c::is_series)),
                 c::ical_uid.eq(excluded(c::ical_uid)),

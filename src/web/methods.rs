@@ -426,6 +426,13 @@ impl Methods {
         );
         method!(
             module,
+            "outlook.bridge.choices.calendars",
+            |engine, caller, request: choices::CalendarsRequest| {
+                choices::calendars(&engine, &caller.database, &request).await?
+            }
+        );
+        method!(
+            module,
             "outlook.bridge.choices.preview",
             |engine, caller, request: choices::ChoicesRequest| {
                 let mut conn = engine.store.get().await?;

@@ -233,7 +233,7 @@ static EVENTS: [Method; 2] = [
     ),
 ];
 
-static OF_ROWS: [Method; 7] = [
+static OF_ROWS: [Method; 8] = [
     method(
         "outlook.bridge.journal",
         "other_value",
@@ -269,6 +269,15 @@ static OF_ROWS: [Method; 7] = [
         Administrator,
         Reads,
         "Returns what a user, or everybody, has chosen to sync.",
+    ),
+    method(
+        "outlook.bridge.choices",
+        "calendars",
+        &["user_id"],
+        Named,
+        Administrator,
+        Reads,
+        "Returns the further calendars of a user's mailbox, which can be chosen.",
     ),
     method(
         "outlook.bridge.choices",

@@ -209,6 +209,8 @@ sentences! {
     choice_category(category) = "it has the category “{category}”";
     choice_title(word) = "its title contains “{word}”";
     choice_earlier(date) = "it ended before {date}";
+    choice_further_calendar() = "it is in a further calendar of Outlook, which comes only to Odoo";
+    choice_calendar_not_chosen() = "it is in a further calendar of Outlook that is not chosen";
     stays_in_outlook(choice) = "was deleted in Odoo, and stays in Outlook: by choice it is not synced: {choice}";
     stays_in_odoo(choice) = "was deleted in Outlook, and stays in Odoo: by choice it is not synced: {choice}";
     chosen_anew() = "what is synced was chosen anew";
@@ -393,6 +395,13 @@ sentences! {
     mails_sent(mails, events) = "{mails} mails for {events} events waited: somebody decided to send them";
     mails_not_sent(mails, events) = "{mails} mails for {events} events waited: somebody decided not to send them: each side keeps its own";
     window_narrowed(reason, back, ahead) = "Microsoft fails at listing the calendar in Outlook ({reason}): from now on it is read from {back} days back to {ahead} days ahead, and changes in Outlook beyond that do not come to Odoo. More is tried once a day; fewer series without an end help";
+    calendar_is_gone(name, n) = "The further calendar “{name}” is no longer in Outlook: its events stay in Odoo ({n}), and do not change any more";
+    calendar_is_left(name, n) = "The further calendar “{name}” is no longer chosen: its events stay in Odoo ({n}), and do not change any more";
+    calendar_cannot_be_read_now(name, why) = "The further calendar “{name}” cannot be read now: {why}. It is tried again by itself; its events stay in Odoo as they are, and all else is synced";
+    calendar_is_read_again(name) = "The further calendar “{name}” can be read again";
+    calendar_not_permitted() = "Microsoft does not permit it";
+    microsoft_does_not_answer() = "Microsoft does not answer";
+    calendars_not_told(why) = "Outlook does not name its calendars now ({why}). These are the ones that were read last.";
     window_widened(back, ahead) = "More of the calendar in Outlook is tried again: from {back} days back to {ahead} days ahead";
 
     // Why an account needs its user.

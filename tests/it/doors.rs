@@ -158,7 +158,8 @@ fn with_arguments() -> Vec<(&'static str, &'static str, Value)> {
             "put_back",
             json!({"meeting_id": 1, "invited": []}),
         ),
-        ("outlook.bridge.choices", "get", user),
+        ("outlook.bridge.choices", "get", user.clone()),
+        ("outlook.bridge.choices", "calendars", user),
         (
             "outlook.bridge.choices",
             "preview",

@@ -36,6 +36,7 @@ mod file_sizes;
 mod findings;
 mod fleet;
 mod front_door;
+mod further_calendars;
 mod gauges;
 mod gone;
 mod growth;

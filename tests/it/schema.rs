@@ -196,6 +196,7 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
             unread: !was.unread,
             saved_by: json!({"is": "other"}),
             put_back: !was.put_back,
+            view_of: Some(99),
         };
         let was = dossier.copies[0].clone();
         dossier.copies[0] = Copy {
@@ -217,6 +218,7 @@ async fn no_column_is_forgotten_when_a_row_is_written_again() {
             slot_answers_base: json!({"is": "other"}),
             stub: Some("another".to_owned()),
             unread: !was.unread,
+            calendar: Some("another".to_owned()),
         };
         unit.save(conn, now).await?;
         Ok(before)

@@ -56,6 +56,7 @@ fn known<'a>(odoo: Option<&'a Document>, outlook: Option<&'a Document>, base: Op
         categories: &[],
         answer: None,
         ends_on: None,
+        calendar: None,
     }
 }
 
@@ -232,4 +233,56 @@ fn bad_choices_are_named() {
     assert!(of(" ").check().is_err());
     assert!(of(&"x".repeat(LONGEST_WORD + 1)).check().is_err());
     assert!(of("lunch").check().is_ok());
+}
+
+#[test]
+fn nothing_goes_to_a_further_calendar_and_what_is_not_chosen_stays() {
+    let document = private("Dinner");
+    let mut shown = known(None, Some(&document), None);
+    shown.calendar = Some("family");
+    let nothing = Choices::default().passage(&shown);
+    assert_eq!(nothing.why_closed(), Some(&Kept::CalendarNotChosen));
+    let chosen = Choices {
+        calendars: BTreeSet::from(["family".to_owned()]),
+        ..Choices::default()
+    };
+    assert!(!chosen.is_everything(), "the planner has to look");
+    let passage = chosen.passage(&shown);
+    assert_eq!(
+        (passage.to_odoo, passage.to_outlook),
+        (Ok(()), Err(Kept::FurtherCalendar))
+    );
+    let other_way = Choices {
+        direction: Direction::ToOutlook,
+        ..chosen.clone()
+    };
+    assert!(other_way.passage(&shown).why_closed().is_some());
+    let bound = Choices {
+        without_calendars: true,
+        ..Choices::default()
+    };
+    let within = chosen.within(&bound);
+    assert_eq!(
+        within.passage(&shown).why_closed(),
+        Some(&Kept::CalendarNotChosen)
+    );
+    shown.calendar = None;
+    assert_eq!(
+        within.passage(&shown).why_less(),
+        None,
+        "one's own calendar is open"
+    );
+}
+
+#[test]
+fn only_so_many_calendars_can_be_chosen() {
+    let chosen = |ids: Vec<String>| Choices {
+        calendars: ids.into_iter().collect(),
+        ..Choices::default()
+    };
+    let ids = |many: usize| (0..many).map(|number| format!("id {number}")).collect();
+    assert_eq!(chosen(ids(MOST_CALENDARS)).check(), Ok(()));
+    assert!(chosen(ids(MOST_CALENDARS + 1)).check().is_err());
+    assert!(chosen(vec![" ".to_owned()]).check().is_err());
+    assert!(chosen(vec!["x".repeat(LONGEST_ID + 1)]).check().is_err());
 }

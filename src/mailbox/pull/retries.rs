@@ -8,7 +8,7 @@ use diesel_async::AsyncConnection;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use super::{ResolvedRow, resolve_id, store, store_page, uids_of};
+use super::{ResolvedRow, Source, resolve_id, store, store_page, uids_of};
 use crate::engine::{Engine, now};
 use crate::mailbox::error::PullError;
 use crate::mailbox::trouble::backoff;
@@ -133,7 +133,7 @@ pub(super) async fn request_again(
     let uids = uids_of(engine, account, &due).await?;
     for id in due {
         let uid = uids.get(&id).map(String::as_str);
-        let seen = resolve_id(engine, account, token, id.clone(), uid).await?;
+        let seen = resolve_id(engine, account, token, Source::Own, id.clone(), uid).await?;
         let has_failed = seen.iter().any(|one| matches!(one, ResolvedRow::Failed { .. }));
         let is_slow = has_failed && Instant::now() >= until;
         if !seen.iter().any(|one| one.graph_id() == Some(&id)) {
@@ -144,7 +144,7 @@ pub(super) async fn request_again(
             break;
         }
     }
-    let effects = store(engine, account, resolved_rows, None).await?;
+    let effects = store(engine, account, Source::Own, resolved_rows, None).await?;
     if !replaced_by_series.is_empty() {
         let mut conn = engine.store.get().await?;
         let ids: Vec<&str> = replaced_by_series.iter().map(String::as_str).collect();

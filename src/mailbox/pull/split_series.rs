@@ -53,6 +53,9 @@ pub(super) async fn split_if_unsupported(
                 let mut listed = listed?;
                 let left_out = unlisted_exceptions(&master, &listed, start..end);
                 listed.extend(left_out);
+                for occurrence in &mut listed {
+                    occurrence.calendar.clone_from(&master.calendar);
+                }
                 listed
             }
         },

@@ -1,6 +1,8 @@
 //! Writes to a series. After each write the whole series is read again, as no answer of Graph shows
 //! what a write to a master did to its changed occurrences.
 
+use std::collections::BTreeSet;
+
 use chrono::{NaiveDate, TimeDelta};
 use secrecy::SecretString;
 
@@ -24,6 +26,7 @@ use crate::planning::planner::read_groups;
 pub(super) async fn send(
     engine: &Engine,
     token: &SecretString,
+    followed: &BTreeSet<String>,
     write: &mut OutlookWrite,
 ) -> Result<Outcome, GraphError> {
     let Some(id) = write.graph_id.clone() else {
@@ -37,6 +40,14 @@ pub(super) async fn send(
         return Ok(Outcome::Gone);
     };
     series_completion::complete_from_store(engine, write.account_id, token, &mut present).await?;
+    // Nothing is written to a further calendar that is followed.
+    if !followed.is_empty()
+        && let Some(calendar) = presence::further_calendar_of(engine, token, &present).await?
+        && followed.contains(&calendar)
+    {
+        present.calendar = Some(calendar);
+        return Ok(Outcome::Read(Box::new(present)));
+    }
     let is_end = write.kind == WriteKind::Delete && write.slot.is_none();
     let is_answer = write.kind == WriteKind::Respond;
     // A deleted event accepts edits too, and nobody would see them.

@@ -88,7 +88,7 @@ async fn a_delta_goes_from_page_to_page_to_round() {
         "2026-12-31T00:00:00Z".parse().unwrap(),
     );
     let first = client
-        .calendar_view_delta_start(&token(), start, end)
+        .calendar_view_delta_start(&token(), None, start, end)
         .await
         .unwrap();
     let PageLink::Next(next) = first.next else {
@@ -625,17 +625,17 @@ async fn calendars_are_listed_to_the_last_page() {
     let (server, client) = graph().await;
     let more = format!("{}/v1.0/me/calendars?$skip=1", server.uri());
     let first = json!({ "value": [{ "id": "own", "isDefaultCalendar": true }], "@odata.nextLink": more });
-    let last = json!({ "value": [{ "id": "a" }, { "id": "b", "isDefaultCalendar": false }] });
+    let last = json!({ "value": [{ "id": "a" }, { "id": "b", "isDefaultCalendar": false,
+        "owner": { "name": "Ann", "address": "ann@contoso.example" } }] });
     let at = |skip: &str| Mock::given(path("/v1.0/me/calendars")).and(query_param("$skip", skip));
     at("1").respond_with(json_of(last)).mount(&server).await;
     Mock::given(path("/v1.0/me/calendars"))
         .respond_with(json_of(first))
         .mount(&server)
         .await;
-    assert_eq!(
-        client.other_calendars(&token()).await,
-        Ok(vec!["a".to_owned(), "b".to_owned()])
-    );
+    let listed = client.other_calendars(&token()).await.expect("listed");
+    let told: Vec<_> = listed.iter().map(|one| (one.id.as_str(), one.owner())).collect();
+    assert_eq!(told, [("a", None), ("b", Address::parse("ann@contoso.example"))]);
 }
 
 #[tokio::test]

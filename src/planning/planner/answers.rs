@@ -85,7 +85,8 @@ impl Task<'_> {
             let answered_anew = in_outlook == Answer::NeedsAction && agreed.is_some_and(|a| a != in_odoo);
             // By choice, what this person responds stays where it was given.
             let direction = self.people.direction(account);
-            let (is_told, comes_to_odoo) = (direction.to_outlook(), direction.to_odoo());
+            let is_told = direction.to_outlook() && copy.calendar.is_none();
+            let comes_to_odoo = direction.to_odoo();
             let is_read = account.is_read();
             // The organizer's mailbox only brings what the guest's own has said before. What Odoo says
             // is newer.

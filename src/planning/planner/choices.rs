@@ -179,6 +179,7 @@ impl Task<'_> {
             categories: &[],
             answer: None,
             ends_on: ends_on(None, outlook),
+            calendar: None,
         });
         // Nobody else's mailbox shows the organizer's categories.
         passage.to_odoo.is_err() || passage.is_masked || !choices.without_categories.is_empty()
@@ -192,7 +193,10 @@ impl Task<'_> {
         whole: Whole<'_>,
     ) -> anyhow::Result<Option<Chosen>> {
         let choices = person.and_then(|person| self.people.choices(person));
+        // Nothing goes to a further calendar, whatever is chosen.
+        let is_further = copy.is_some_and(|(copy, _)| copy.calendar.is_some());
         choices
+            .or_else(|| is_further.then(Choices::default))
             .map(|choices| self.apply(choices, copy, whole))
             .transpose()
     }
@@ -204,6 +208,9 @@ impl Task<'_> {
         whole: Whole<'_>,
     ) -> anyhow::Result<Chosen> {
         let wire: Option<WireEvent> = copy.map(|(copy, _)| copy.wire_event()).transpose()?;
+        // In a further calendar, the mailbox's owner stands for the organizer.
+        let is_unanswered =
+            self.dossier.meeting.view_of.is_some() && wire.as_ref().is_some_and(WireEvent::is_unanswered);
         // As Odoo had it last, if it is gone: what was kept out by that stays kept out.
         let last = match whole.odoo {
             Some(_) => None,
@@ -217,10 +224,11 @@ impl Task<'_> {
             base: whole.base,
             odoo,
             outlook: whole.outlook,
-            is_organizers: copy.is_none_or(|(_, rights)| rights == Rights::Write),
+            is_organizers: copy.is_none_or(|(_, rights)| rights == Rights::Write) && !is_unanswered,
             categories: &categories,
             answer: copy.map(|(copy, _)| answers::answer_of(copy)),
             ends_on: ends_on(odoo, whole.outlook),
+            calendar: copy.and_then(|(copy, _)| copy.calendar.as_deref()),
         });
         Ok(Chosen { choices, passage })
     }

@@ -33,6 +33,11 @@ impl Task<'_> {
         if matches!(record.document(&self.people.mailboxes), Ok(None)) {
             return Ok(false);
         }
+        let is_there = self.choose_copy().is_some_and(|(c, _)| !c.gone && !c.cancelled);
+        if self.dossier.meeting.view_of.is_some() && !is_there {
+            // It stays in Odoo, whose user wants it, and nowhere else.
+            return Ok(false);
+        }
         self.revive()?;
         Ok(true)
     }

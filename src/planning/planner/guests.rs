@@ -25,6 +25,10 @@ impl Task<'_> {
         event: &Event,
         kept: Option<Reason>,
     ) -> anyhow::Result<Permit> {
+        // What was seen of a further calendar is made in no other one.
+        if self.dossier.meeting.view_of.is_some() {
+            return Ok(Permit::No);
+        }
         let organizer = record.template().ok().and_then(|master| master.organizer);
         let Some(account) = organizer.and_then(|organizer| self.people.account_of_user(organizer.user_id))
         else {
@@ -191,10 +195,16 @@ impl Task<'_> {
     /// Returns which side mails the guests; `None` leaves the recorded side unchanged.
     fn mailer(&self) -> Option<Mailer> {
         let meeting = &self.dossier.meeting;
+        // Nobody is invited to what a user sees of a further calendar: Outlook is not written, and
+        // Odoo mails nobody for what it takes for Outlook's.
+        if meeting.view_of.is_some() {
+            return Some(Mailer::Outlook);
+        }
         if was_kept(meeting) {
             return Some(Mailer::Odoo);
         }
         match self.choose_copy() {
+            Some((copy, _)) if copy.calendar.is_some() => Some(Mailer::Outlook),
             Some((_, Rights::ReadOnly)) => Some(Mailer::Outlook),
             Some((copy, Rights::Write)) if copy.gone || copy.cancelled => None,
             // Outlook does not learn of guests who are added in Odoo.

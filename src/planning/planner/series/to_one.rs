@@ -144,7 +144,7 @@ impl Task<'_> {
                     // One response at a time. The one to the whole comes first, as it may be the
                     // response to the others too.
                     let is_busy = self.dossier.writes.iter().any(|w| w.account_id == account.id);
-                    let is_told = self.people.direction(account).to_outlook();
+                    let is_told = self.people.direction(account).to_outlook() && copy.calendar.is_none();
                     if is_told
                         && !is_busy
                         && guest.may_answer(slot, in_odoo, account.odoo_user_id, self.people.now)
