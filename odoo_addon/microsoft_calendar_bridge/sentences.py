@@ -245,6 +245,8 @@ SENTENCES = {
     "choice_category": _lt("it has the category “%(category)s”"),
     "choice_title": _lt("its title contains “%(word)s”"),
     "choice_earlier": _lt("it ended before %(date)s"),
+    "choice_further_calendar": _lt("it is in a further calendar of Outlook, which comes only to Odoo"),
+    "choice_calendar_not_chosen": _lt("it is in a further calendar of Outlook that is not chosen"),
     "stays_in_outlook": _lt("was deleted in Odoo, and stays in Outlook: by choice it is not synced: %(choice)s"),
     "stays_in_odoo": _lt("was deleted in Outlook, and stays in Odoo: by choice it is not synced: %(choice)s"),
     "chosen_anew": _lt("what is synced was chosen anew"),
@@ -571,6 +573,24 @@ SENTENCES = {
         "Microsoft fails at listing the calendar in Outlook (%(reason)s): from now on it is read from %(back)s days "
         "back to %(ahead)s days ahead, and changes in Outlook beyond that do not come to Odoo. More is tried once a "
         "day; fewer series without an end help"
+    ),
+    "calendar_is_gone": _lt(
+        "The further calendar “%(name)s” is no longer in Outlook: its events stay in Odoo (%(n)s), and do not change "
+        "any more"
+    ),
+    "calendar_is_left": _lt(
+        "The further calendar “%(name)s” is no longer chosen: its events stay in Odoo (%(n)s), and do not change any "
+        "more"
+    ),
+    "calendar_cannot_be_read_now": _lt(
+        "The further calendar “%(name)s” cannot be read now: %(why)s. It is tried again by itself; its events stay in "
+        "Odoo as they are, and all else is synced"
+    ),
+    "calendar_is_read_again": _lt("The further calendar “%(name)s” can be read again"),
+    "calendar_not_permitted": _lt("Microsoft does not permit it"),
+    "microsoft_does_not_answer": _lt("Microsoft does not answer"),
+    "calendars_not_told": _lt(
+        "Outlook does not name its calendars now (%(why)s). These are the ones that were read last."
     ),
     "window_widened": _lt(
         "More of the calendar in Outlook is tried again: from %(back)s days back to %(ahead)s days ahead"

@@ -175,6 +175,10 @@ class Simulator:
         path = f"mailboxes/{quote(mailbox)}/events/{quote(event_id, safe='')}/move"
         self._ask("POST", path, {"calendar": calendar_id})
 
+    def add_calendar(self, mailbox: str, name: str) -> str:
+        """Adds a further calendar to a mailbox. Returns its id."""
+        return self._ask("POST", f"mailboxes/{quote(mailbox)}/calendars", {"name": name})["id"]
+
     def kill_delta_tokens(self, mailbox: str) -> None:
         self._ask("POST", f"mailboxes/{quote(mailbox)}/delta-reset")
 

@@ -33,6 +33,7 @@ NEXT_KEY = "the-next-api-key-of-this-database"
 HANDLERS = {
     ("microsoft.calendar.account.reset", "preview"): "do_preview_reset",
     ("outlook.bridge.choices", "get"): "do_get_choices",
+    ("outlook.bridge.choices", "calendars"): "do_get_calendars",
     ("outlook.bridge.choices", "preview"): "do_preview_choices",
     ("outlook.bridge.choices", "set"): "do_set_choices",
 }
@@ -140,6 +141,7 @@ class FakeService:
         # What each user has chosen to sync, the least for everybody, and the next preview.
         self.chosen = {}
         self.bound = {}
+        self.calendars = {"calendars": [], "offered": True, "problem": None}
         none = {"count": 0, "events": []}
         self.previewed = {
             "stays": none, "masked": none, "crosses": none,
@@ -363,12 +365,15 @@ class FakeService:
     def do_get_choices(self, user_id):
         everything = {
             "direction": "both", "private": "as_it_is", "busy_title": "Busy", "from": None,
-            **dict.fromkeys(("without_free", "only_accepted", "without_reminders"), False),
-            "without_categories": [], "without_titles": [],
+            **dict.fromkeys(("without_free", "only_accepted", "without_reminders", "without_calendars"), False),
+            "without_categories": [], "without_titles": [], "calendars": [],
         }
         bound = {**everything, **self.bound}
         own = bound if user_id is None else {**everything, **self.chosen.get(user_id, {})}
         return {"own": own, "bound": everything if user_id is None else bound, "effective": own}
+
+    def do_get_calendars(self, user_id):
+        return self.calendars
 
     def do_preview_choices(self, user_id, choices):
         return self.previewed

@@ -316,7 +316,11 @@ class TestAccess(BridgeMixin, HttpCase):
         self.service.rows = {model: [{**dict.fromkeys(names, False), **his}] for model in ASKED_MODELS}
         put_back = self.env["outlook.bridge.put.back"].with_user(self.bob)
         put_back = put_back._open(self.env["outlook.bridge.meeting"].browse(9))["res_id"]
+        self.service.calendars["calendars"] = [{"id": "AAMk", "name": "Family", "chosen": False, "problem": None}]
         choices = self.env["outlook.bridge.choices"].with_user(self.bob)._open(self.bob)["res_id"]
+        # whoever flushes is who has written
+        self.env(user=self.bob).flush_all()
+        calendars = self.env["outlook.bridge.choices.calendar"].search([("choices_id", "=", choices)])
         check = self.env["outlook.bridge.check"]._fill({"checks": [{"title": "Clock", "found": "It is late."}]})
         self.env.flush_all()
         self.service.calls.clear()
@@ -330,6 +334,7 @@ class TestAccess(BridgeMixin, HttpCase):
             "outlook.bridge.check.line": check.line_ids.ids,
             **dict.fromkeys(ASKED_MODELS, [9]),
             "outlook.bridge.choices": [choices],
+            "outlook.bridge.choices.calendar": calendars.ids,
             "outlook.bridge.put.back": [put_back],
             "outlook.bridge.preview": preview.ids,
             "outlook.bridge.preview.line": preview.line_ids.ids,

@@ -50,6 +50,8 @@ class TestChoices(BridgeCase):
                 "without_free": False,
                 "only_accepted": False,
                 "without_reminders": False,
+                "without_calendars": False,
+                "calendars": [],
                 "without_categories": ["Family", "Kids"],
                 "without_titles": ["lunch"],
                 "from": "2026-11-01",
@@ -68,6 +70,52 @@ class TestChoices(BridgeCase):
         self.assertEqual(wizard.bound_note, "Private Events: Not at all\nLeave out reminders")
         self.assertEqual(wizard.private, "as_it_is", "what is one's own")
         self.assertEqual(self.opened(self.env["res.users"], by=self.admin).private, "not_at_all")
+
+    def test_further_calendars(self):
+        problem = {"message": "Microsoft does not permit it", "words": {"code": "calendar_not_permitted", "args": {}}}
+        self.service.calendars["calendars"] = [
+            {"id": "AAMkFamily", "name": "Family", "chosen": True, "problem": None},
+            {"id": "AAMkClub", "name": "Club", "chosen": False, "problem": problem},
+        ]
+        self.service.chosen[self.ann.id] = {"calendars": ["AAMkFamily"]}
+        wizard = self.opened(self.ann)
+        self.assertEqual(wizard.calendar_ids.mapped("display_name"), ["Family"])
+        lines = self.env["outlook.bridge.choices.calendar"].with_user(self.ann)
+        lines = lines.search([("choices_id", "=", wizard.id)])
+        self.assertEqual(lines.mapped("display_name"), ["Club (Microsoft does not permit it)", "Family"])
+        self.assertFalse(wizard.calendars_note)
+        wizard.calendar_ids = lines
+        wizard.action_preview()
+        self.assertIn("The events of Club come to Odoo once they have been read.", wizard.summary)
+        wizard.action_apply()
+        self.assertEqual(self.service.chosen[self.ann.id]["calendars"], ["AAMkClub", "AAMkFamily"])
+        # nobody chooses from somebody else's list
+        with self.assertRaises(AccessError):
+            lines.with_user(self.bob).read(["name"])
+        his = self.opened(self.bob)
+        his.sudo().calendar_ids = lines
+        self.assertEqual(his._choices()["calendars"], [])
+
+    def test_the_calendars_that_were_read_last(self):
+        why = {"code": "microsoft_does_not_answer", "args": {}}
+        self.service.calendars["problem"] = {"code": "calendars_not_told", "args": {"why": why}}
+        self.service.chosen[self.ann.id] = {"calendars": ["AAMkFamily"]}
+        wizard = self.opened(self.ann)
+        self.assertRegex(wizard.calendars_note, "Microsoft does not answer.*\nOutlook has no further calendars")
+        self.assertEqual(wizard._choices()["calendars"], ["AAMkFamily"], "what was chosen stays")
+
+    def test_no_calendars_are_offered(self):
+        everybody = self.opened(self.env["res.users"], by=self.admin)
+        self.assertFalse(everybody.has_calendars)
+        everybody.without_calendars = True
+        everybody.action_preview()
+        everybody.action_apply()
+        self.assertEqual(self.service.chosen[None]["calendars"], [])
+        self.service.bound = self.service.chosen[None]
+        self.service.calendars["offered"] = False
+        wizard = self.opened(self.ann)
+        self.assertEqual(wizard.bound_note, "Do not offer further calendars")
+        self.assertFalse(wizard.has_calendars or wizard.calendars_note)
 
     def test_who_may(self):
         for user, by in ((self.bob, self.ann), (self.env["res.users"], self.ann)):

@@ -9,6 +9,7 @@ from . import (
     outlook_bridge_check,
     outlook_bridge_check_line,
     outlook_bridge_choices,
+    outlook_bridge_choices_calendar,
     outlook_bridge_event_line,
     outlook_bridge_preview,
     outlook_bridge_preview_held,

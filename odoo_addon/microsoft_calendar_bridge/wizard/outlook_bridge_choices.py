@@ -9,10 +9,10 @@ from ..models.actions import CLOSE, form, notification
 from ..models.outlook_bridge_sentence import render
 
 # The fields whose values the service knows by the same names.
-PLAIN = ("direction", "private", "without_free", "only_accepted", "without_reminders")
+PLAIN = ("direction", "private", "without_free", "only_accepted", "without_reminders", "without_calendars")
 # Lists of words, of which a person writes one on each line.
 LISTS = ("without_categories", "without_titles")
-CHOICES = frozenset((*PLAIN, *LISTS, "from_date"))
+CHOICES = frozenset((*PLAIN, *LISTS, "from_date", "calendar_ids"))
 
 
 class OutlookBridgeChoices(models.TransientModel):
@@ -45,6 +45,19 @@ class OutlookBridgeChoices(models.TransientModel):
     without_free = fields.Boolean("Leave out events shown as free")
     only_accepted = fields.Boolean("Leave out invitations until they are accepted")
     without_reminders = fields.Boolean("Leave out reminders")
+    without_calendars = fields.Boolean("Do not offer further calendars")
+    calendar_ids = fields.Many2many(
+        "outlook.bridge.choices.calendar",
+        "outlook_bridge_choices_calendar_rel",
+        "choices_id",
+        "calendar_id",
+        string="Further calendars",
+        domain="[('choices_id', '=', id)]",
+        help="Their events come to Odoo and follow Outlook. Nothing goes back to them.",
+    )
+    has_calendars = fields.Boolean(readonly=True)
+    calendars_note = fields.Text(readonly=True)
+    kept_calendars = fields.Json(readonly=True, help="What was chosen before, where no calendars are offered.")
     without_categories = fields.Text("Leave out Outlook categories and Odoo tags")
     without_titles = fields.Text("Leave out titles with")
     from_date = fields.Date("Only from a date on")
@@ -80,7 +93,8 @@ class OutlookBridgeChoices(models.TransientModel):
     def _open(self, user):
         """Opens the choices of a user, or with none, those that hold for everybody."""
         self._check_may(user)
-        told = self.env["outlook.bridge.client"]._call("outlook.bridge.choices", "get", user_id=user.id or None)
+        client = self.env["outlook.bridge.client"]
+        told = client._call("outlook.bridge.choices", "get", user_id=user.id or None)
         own = told["own"]
         wizard = self.sudo().create(
             {
@@ -89,9 +103,42 @@ class OutlookBridgeChoices(models.TransientModel):
                 **{name: own[name] for name in PLAIN},
                 **{name: "\n".join(own[name]) for name in LISTS},
                 "from_date": own["from"],
+                "kept_calendars": own["calendars"] or False,
             }
         )
+        if user:
+            wizard._list_calendars(client._call("outlook.bridge.choices", "calendars", user_id=user.id))
         return wizard.sudo(False)._show()
+
+    def _list_calendars(self, told):
+        """Offers the further calendars of a mailbox."""
+        lines = self.env["outlook.bridge.choices.calendar"].create(
+            [
+                {
+                    "choices_id": self.id,
+                    "name": one["name"],
+                    "calendar": one["id"],
+                    "problem": self._said(one["problem"]),
+                }
+                for one in told["calendars"]
+            ]
+        )
+        kept = self.kept_calendars or []
+        chosen = lines.filtered(lambda line: line.calendar in kept)
+        notes = [render(self.env, told["problem"], None)]
+        if told["offered"] and not lines:
+            notes.append(self.env._("Outlook has no further calendars."))
+        self.write(
+            {
+                "calendar_ids": [fields.Command.set(chosen.ids)],
+                "has_calendars": bool(lines),
+                "calendars_note": "\n".join(note for note in notes if note) or False,
+            }
+        )
+
+    @api.model
+    def _said(self, told):
+        return told and render(self.env, told.get("words"), told["message"])
 
     def _show(self):
         if self.user_id:
@@ -127,7 +174,7 @@ class OutlookBridgeChoices(models.TransientModel):
             lines.append(f"{described['from_date']['string']}: {format_date(self.env, choices['from'])}")
         return lines
 
-    @api.depends(*PLAIN, *LISTS, "from_date", "previewed")
+    @api.depends(*PLAIN, *LISTS, "from_date", "calendar_ids", "previewed")
     def _compute_is_previewed(self):
         for wizard in self:
             wizard.is_previewed = bool(wizard.previewed) and wizard.previewed == wizard._choices()
@@ -139,12 +186,22 @@ class OutlookBridgeChoices(models.TransientModel):
             wizard.nothing_crosses = bool(told.get("nothing_crosses"))
             for name in ("stays", "masked", "crosses"):
                 wizard[name] = self._list(told.get(name) or {})
-            wizard.summary = self._summarize(told)
+            wizard.summary = wizard._summarize(told)
 
-    @api.model
     def _summarize(self, told):
         if not told:
             return False
+        summary = self._summarize_events(told)
+        kept = self.kept_calendars or []
+        new = self.calendar_ids.filtered(lambda line: line.calendar not in kept)
+        if new:
+            names = ", ".join(new.mapped("name"))
+            told_later = self.env._("The events of %(names)s come to Odoo once they have been read.", names=names)
+            summary = f"{summary} {told_later}"
+        return summary
+
+    @api.model
+    def _summarize_events(self, told):
         if told["more"]:
             looked_at = self.env._("The latest %(count)s events were looked at.", count=told["looked_at"])
         else:
@@ -184,7 +241,16 @@ class OutlookBridgeChoices(models.TransientModel):
             **{name: words(self[name]) for name in LISTS},
             "from": fields.Date.to_string(self.from_date) if self.from_date else None,
             "busy_title": self._busy_title(),
+            "calendars": self._chosen_calendars(),
         }
+
+    def _chosen_calendars(self):
+        """The ids of the chosen calendars. Where none is offered, a user's choice is kept."""
+        if not self.has_calendars:
+            return (self.kept_calendars or []) if self.user_id else []
+        # without another one's, should anybody have written those
+        lines = self.sudo().calendar_ids.filtered(lambda line: line.choices_id._origin == self._origin)
+        return sorted(lines.mapped("calendar"))
 
     def _busy_title(self):
         """The title of what stands for a private event, in the language of whose calendar it is."""
