@@ -341,6 +341,16 @@ fn why_apart(dossier: &Dossier, people: &People, waits: &Waits) -> anyhow::Resul
     {
         return Ok(Some(say::stands_differs_as(closed.as_part()).into()));
     }
+    let mut live = dossier.copies.iter().filter(|copy| !copy.gone).peekable();
+    let is_shown = live.peek().is_some();
+    if meeting.view_of.is_some() && !is_shown {
+        let left = Reason::NotChosen(Kept::CalendarNotChosen);
+        return Ok(Some(not_synced(&left)));
+    }
+    if meeting.differs && is_shown && live.all(|copy| copy.calendar.is_some()) {
+        let why = reason::choice(&Kept::FurtherCalendar);
+        return Ok(Some(say::stands_differs_as(why).into()));
+    }
     let template = record.template().ok();
     let organizer = template.as_ref().and_then(|template| people.organizer(template));
     let direction = organizer.map(|organizer| people.direction(organizer));

@@ -89,6 +89,18 @@ async fn forget_requests(w: &World) {
     w.forget_mails().await;
 }
 
+/// Returns how an event of Ann's stands.
+async fn standing(w: &World, id: i64) -> String {
+    let about = json!({"user_id": 7, "res_id": id, "limit": 5});
+    let lines = w
+        .odoo
+        .call(&w.service, 7, "outlook.bridge", "journal", about)
+        .await
+        .expect("the journal");
+    assert_eq!(lines[0]["standing"], true, "{lines:#}");
+    lines[0]["message"].as_str().expect("words").to_owned()
+}
+
 async fn journal(w: &World, about: Value) -> String {
     let lines = w
         .odoo
@@ -139,10 +151,9 @@ async fn its_events_come_and_follow_and_nothing_goes_back() {
     w.odoo.change_guests(id, &["new@outside.example"], &[]);
     w.quiet().await;
     assert!(w.stack.event(ANN, "Dinner!").await.is_none());
-    let standing = journal(&w, json!({"user_id": 7, "res_id": id})).await;
-    assert!(
-        standing.contains("it is in a further calendar of Outlook, which comes only to Odoo"),
-        "{standing}"
+    assert_eq!(
+        standing(&w, id).await,
+        "it was changed in Odoo and is another one in Outlook, as it is in a further calendar of Outlook, which comes only to Odoo"
     );
     let holiday = id_in_odoo(&the_one(&w.odoo, "Holiday"));
     w.odoo.unlink(holiday);
@@ -324,8 +335,8 @@ async fn a_calendar_that_cannot_be_read_holds_up_nothing_else() {
     );
     let own = call(&w, "get", json!({"user_id": 7})).await.expect("chosen")["own"].clone();
     assert_eq!(own["calendars"].as_array().expect("a list").len(), 2, "{own:#}");
-    let standing = journal(&w, json!({"user_id": 7, "res_id": record["id"]})).await;
-    assert!(standing.contains("that is not chosen"), "{standing}");
+    let stands = standing(&w, id_in_odoo(&record)).await;
+    assert!(stands.contains("that is not chosen"), "{stands}");
     drop(kept);
     // It opens again.
     w.stack.sim_call("PUT", "faults", json!([])).await;
