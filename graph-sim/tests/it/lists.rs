@@ -224,7 +224,7 @@ async fn a_further_calendar_is_renamed_followed_and_deleted() {
         .is(200)
         .body;
     assert_eq!((&renamed["name"], &renamed["id"]), (&json!("Kids"), &json!(id)));
-    let window = "startDateTime=2026-01-01T00:00:00Z&endDateTime=2029-01-01T00:00:00Z";
+    let window = "startDateTime=2031-01-01T00:00:00Z&endDateTime=2032-01-01T00:00:00Z";
     let events = format!("{path}/events");
     let inside = me.send("POST", &events, event(json!({}))).await.is(201).body;
     let mut own = Vec::new();
