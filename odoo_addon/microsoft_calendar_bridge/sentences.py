@@ -424,6 +424,8 @@ SENTENCES = {
     "refusal_choices_neither": _lt("Direction: stop the synchronization instead of choosing neither."),
     "refusal_choices_title": _lt("Private events: what is shown in their place needs a title."),
     "refusal_choices_many": _lt("At most %(most)s categories and words of titles can be named."),
+    "refusal_choices_calendars": _lt("At most %(most)s further calendars can be chosen."),
+    "refusal_choices_calendar": _lt("A further calendar has no valid id."),
     "refusal_choices_empty": _lt("A category or a word of a title is empty."),
     "refusal_choices_long": _lt("“%(begin)s…” is longer than %(most)s characters."),
     "refusal_window": _lt(

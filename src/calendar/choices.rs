@@ -244,16 +244,14 @@ impl Choices {
             return Err(say::refusal_choices_empty());
         }
         if self.calendars.len() > MOST_CALENDARS {
-            return Err(format!(
-                "At most {MOST_CALENDARS} further calendars can be chosen."
-            ));
+            return Err(say::refusal_choices_calendars(MOST_CALENDARS));
         }
         if self
             .calendars
             .iter()
             .any(|id| id.trim().is_empty() || id.len() > LONGEST_ID)
         {
-            return Err("A further calendar has no valid id.".to_owned());
+            return Err(say::refusal_choices_calendar());
         }
         let mut all = words().chain([&self.busy_title]);
         if let Some(long) = all.find(|word| word.chars().count() > LONGEST_WORD) {

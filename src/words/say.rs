@@ -317,6 +317,8 @@ sentences! {
     refusal_choices_neither() = "Direction: stop the synchronization instead of choosing neither.";
     refusal_choices_title() = "Private events: what is shown in their place needs a title.";
     refusal_choices_many(most) = "At most {most} categories and words of titles can be named.";
+    refusal_choices_calendars(most) = "At most {most} further calendars can be chosen.";
+    refusal_choices_calendar() = "A further calendar has no valid id.";
     refusal_choices_empty() = "A category or a word of a title is empty.";
     refusal_choices_long(begin, most) = "“{begin}…” is longer than {most} characters.";
     refusal_window(back, ahead) = "Window: events are exchanged at most {back} days back and {ahead} days ahead; 0 is what the Outlook bridge is configured with.";
