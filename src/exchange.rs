@@ -98,7 +98,7 @@ async fn carry_out(
     let taken = {
         let mut conn = engine.store.get().await?;
         let request = &request;
-        let clocks = Clocks::of(engine, request, started);
+        let clocks = ClockOffsets::of(engine, request, started);
         conn.transaction(async |conn| take(conn, database.id, request, started, clocks).await)
             .await?
     };
@@ -169,24 +169,24 @@ async fn look_at_descriptions(database: &Database, request: &SyncRequest) {
 }
 
 /// The usual duration of a request, and the precision of clocks.
-const USUAL_WAY: TimeDelta = TimeDelta::seconds(2);
+const USUAL_LATENCY: TimeDelta = TimeDelta::seconds(2);
 /// The longest time that a request of Odoo takes to arrive: Odoo gives up after ten seconds.
-const LONGEST_WAY: TimeDelta = TimeDelta::seconds(15);
+const LONGEST_LATENCY: TimeDelta = TimeDelta::seconds(15);
 
 /// Corrections of times. A difference that the duration of a request may explain counts as zero.
 #[derive(Clone, Copy)]
-struct Clocks {
+struct ClockOffsets {
     /// What to add to Odoo's times to get ours.
     odoo: TimeDelta,
     /// The same, but only for clocks that are wrong beyond doubt. An event that was made just
     /// before its organizer connected must not seem to be made afterwards, as its guests would be
     /// invited.
-    surely: TimeDelta,
+    odoo_if_certain: TimeDelta,
     /// What to add to our times to get Microsoft's.
     microsoft: TimeDelta,
 }
 
-impl Clocks {
+impl ClockOffsets {
     fn of(engine: &Engine, request: &SyncRequest, received: DateTime<Utc>) -> Self {
         let tell = |difference: TimeDelta, way: TimeDelta| {
             if difference.abs() > way {
@@ -198,9 +198,9 @@ impl Clocks {
         let odoo = request.now.as_ref();
         let odoo = odoo.map_or(TimeDelta::zero(), |now| received - now.0);
         Self {
-            odoo: tell(odoo, USUAL_WAY),
-            surely: tell(odoo, LONGEST_WAY),
-            microsoft: tell(engine.graph.clock_offset(), USUAL_WAY),
+            odoo: tell(odoo, USUAL_LATENCY),
+            odoo_if_certain: tell(odoo, LONGEST_LATENCY),
+            microsoft: tell(engine.graph.clock_offset(), USUAL_LATENCY),
         }
     }
 
@@ -314,7 +314,7 @@ async fn take(
     database_id: Uuid,
     request: &SyncRequest,
     now: DateTime<Utc>,
-    clocks: Clocks,
+    clocks: ClockOffsets,
 ) -> anyhow::Result<Taken> {
     People::prepare(conn, database_id).await?;
     let lock = databases::serialize_soon(conn, database_id, Purpose::Exchange).await?;
@@ -323,7 +323,7 @@ async fn take(
         Fence::Closed => return Ok(Taken::Nothing),
         Fence::Open { repeated } => repeated,
     };
-    database.clock_behind = clocks.surely.num_seconds();
+    database.clock_behind = clocks.odoo_if_certain.num_seconds();
     let called_at = request.now.as_ref().map(|now| now.0);
     databases::note_call(conn, database_id, request.call, called_at, database.clock_behind).await?;
     let departures = parts::depart_all(conn, &lock, &database, &request.departed).await?;
@@ -563,7 +563,7 @@ impl<'a> Intake<'a> {
         let cause = change.cause;
         let known = match known {
             Some(id) => Some(id),
-            None => self.shown_already(&record, cause)?,
+            None => self.meeting_known_from_outlook(&record, cause)?,
         };
         let mut id = match known {
             Some(id) if self.is_as_it_was(id, &record, times, cause)? => {
@@ -578,7 +578,7 @@ impl<'a> Intake<'a> {
         };
         let organized_by = self.unit.get(id)?.meeting.organizer_in_odoo();
         if !self.give(id, &record)? {
-            id = match self.shown_already(&record, cause)? {
+            id = match self.meeting_known_from_outlook(&record, cause)? {
                 Some(shown) => shown,
                 None => self.unit.create(None, None),
             };

@@ -25,7 +25,7 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracer, SpanData, SpanExpo
 
 use crate::measures;
 
-/// The header of W3C Trace Context, and the key of [`Origin`].
+/// The header of W3C Trace Context, and the key of [`Traceparent`].
 pub const HEADER: &str = "traceparent";
 
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
@@ -37,15 +37,15 @@ pub fn install(tracer: SdkTracer) {
 }
 
 /// A span in the form of the header `traceparent`, to be stored.
-pub type Origin = String;
+pub type Traceparent = String;
 
 /// Returns the present span, if there is one.
-pub fn current() -> Option<Origin> {
+pub fn current() -> Option<Traceparent> {
     TRACER.get()?;
-    Context::map_current(origin_of)
+    Context::map_current(traceparent_of)
 }
 
-fn origin_of(context: &Context) -> Option<Origin> {
+fn traceparent_of(context: &Context) -> Option<Traceparent> {
     let mut carrier = HashMap::new();
     TraceContextPropagator::new().inject_context(context, &mut carrier);
     carrier.remove(HEADER)
@@ -167,8 +167,8 @@ impl Drop for Span {
 #[derive(Debug, Default)]
 pub struct Writes {
     first: Span,
-    spans: BTreeMap<Origin, Span>,
-    first_origin: Origin,
+    spans: BTreeMap<Traceparent, Span>,
+    first_origin: Traceparent,
 }
 
 impl Writes {
@@ -325,9 +325,9 @@ mod tests {
     #[test]
     fn an_origin_is_stored_and_read_and_a_wrong_one_is_none() {
         let origin = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        assert_eq!(origin_of(&context_of(origin)).as_deref(), Some(origin));
+        assert_eq!(traceparent_of(&context_of(origin)).as_deref(), Some(origin));
         for wrong in ["", "00-0-0-01", "ff-zz", &"a".repeat(10_000)] {
-            assert_eq!(origin_of(&context_of(wrong)), None, "{wrong}");
+            assert_eq!(traceparent_of(&context_of(wrong)), None, "{wrong}");
         }
         assert_eq!(current(), None, "traces are off");
     }

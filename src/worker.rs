@@ -23,7 +23,7 @@ use crate::engine::throttling::TenantOfApp;
 use crate::engine::{Engine, Settings, now};
 use crate::guards::brake;
 use crate::mailbox::error::PullError;
-use crate::mailbox::idle::{Polled, poll};
+use crate::mailbox::idle::{PollOutcome, poll};
 use crate::mailbox::pull::further::{follows_calendars, pull_further};
 use crate::mailbox::pull::pull;
 use crate::mailbox::push::{PushError, push};
@@ -250,7 +250,7 @@ async fn run_once(engine: &Engine, places: &Free, claimed: Claimed, taken: Insta
     let work = tokio::time::timeout(LONGEST_RUN, async {
         let mut place = places.enter(claimed.urgency).await?;
         match poll(engine, &claimed).await? {
-            Polled::Nothing {
+            PollOutcome::Unchanged {
                 at,
                 delta_link,
                 hearing,
@@ -261,11 +261,11 @@ async fn run_once(engine: &Engine, places: &Free, claimed: Claimed, taken: Insta
                     urgency: Urgency::Poll,
                 },
             }),
-            Polled::Refused(error) => {
+            PollOutcome::Failed(error) => {
                 let (account, database) = read(engine, lease).await?;
                 trouble(engine, &account, &database, error).await
             }
-            Polled::News => {
+            PollOutcome::NeedsSync => {
                 if claimed.urgency == Urgency::Poll {
                     let Some(worker) = places.try_enter(Urgency::News) else {
                         return Ok(Ended {

@@ -396,7 +396,7 @@ fn mailbox(
             let (key, _) = world.create(address, calendar.as_deref(), &body, cause)?;
             world.forget_zone_name(address, key)?;
             if let Some(organizer) = organizer {
-                seed::invited_by(world, address, key, organizer)?;
+                seed::turn_into_invitation(world, address, key, organizer)?;
             }
             Ok(Reply::json(
                 201,
@@ -422,7 +422,7 @@ fn mailbox(
                     let before = when(world);
                     let mut changes = object()?;
                     if world.switches.windows_rewrites_bodies {
-                        through_windows(world, address, target, &mut changes);
+                        rewrite_body_as_outlook_for_windows(world, address, target, &mut changes);
                     }
                     world.patch(address, target, &changes, None, cause)?;
                     if world.switches.drag_changes_id && target.day.is_none() && when(world) != before {
@@ -561,8 +561,13 @@ fn mailbox(
     }
 }
 
-/// Whoever edits what others see of an event sends its description through Outlook for Windows.
-fn through_windows(world: &World, address: &str, target: Target, changes: &mut Map<String, Value>) {
+/// Outlook for Windows also rewrites the description when somebody edits what guests see of an event.
+fn rewrite_body_as_outlook_for_windows(
+    world: &World,
+    address: &str,
+    target: Target,
+    changes: &mut Map<String, Value>,
+) {
     let is_seen = |name: &String| !meetings::OWNER_ONLY.contains(&name.as_str()) && name != "attendees";
     let event = world
         .mailbox(address)

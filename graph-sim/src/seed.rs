@@ -201,7 +201,7 @@ fn build(seed: Seed) -> Result<World, SeedError> {
         }
         let (key, _) = world.create(&mailbox, None, &event, &cause).map_err(wrong)?;
         if let Some(organizer) = organizer {
-            invited_by(&mut world, &mailbox, key, organizer).map_err(wrong)?;
+            turn_into_invitation(&mut world, &mailbox, key, organizer).map_err(wrong)?;
             continue;
         }
         let uid = world
@@ -322,11 +322,12 @@ pub fn demo() -> Result<World, SeedError> {
     build(serde_json::from_value(seed)?)
 }
 
-/// Makes of a person's own event an invitation, by whoever it says: what Outlook does with an invitation that came by mail.
+/// Turns a person's own event into an invitation from `organizer`, as Outlook does with one that came
+/// by mail.
 ///
 /// # Errors
 /// When there is no such mailbox.
-pub fn invited_by(
+pub fn turn_into_invitation(
     world: &mut World,
     mailbox: &str,
     key: u64,

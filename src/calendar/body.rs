@@ -82,7 +82,7 @@ pub fn with_pictures_of<'a>(html: &'a str, outlook_now: &str) -> Cow<'a, str> {
     pictures::as_in(html, outlook_now, || inner(outlook_now))
 }
 
-/// Computes everything about a large body, so that later calls take no time while it is remembered.
+/// Fills the cache for a large body, so that later calls need not parse it.
 pub fn prepare(html: &str) {
     if is_large(html) {
         meaning(html, Form::to_compare_with_itself(html, form_of(html)));
@@ -773,7 +773,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_body_that_was_made_for_it_does_not_take_long() {
+    fn a_crafted_body_is_parsed_in_linear_time() {
         use super::super::video_line;
         let bytes = 128 * 1024;
         for trap in traps(bytes) {
@@ -805,7 +805,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_body_that_was_made_for_it_is_read() {
+    fn a_crafted_body_is_read() {
         for trap in traps(20_000) {
             assert!(
                 same_meaning(&trap, &document(&trap)),

@@ -180,15 +180,15 @@ pub struct Tally {
     pub events: usize,
     pub mails: usize,
     pub people: usize,
-    /// See [`Inside`].
+    /// See [`InternalDomains`].
     pub outside: usize,
 }
 
 /// The domains of a database's mailboxes. A person with an address of another domain is *outside*.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inside(BTreeSet<String>);
+pub struct InternalDomains(BTreeSet<String>);
 
-impl Inside {
+impl InternalDomains {
     pub fn of<'a>(mailboxes: impl IntoIterator<Item = &'a Address>) -> Self {
         Self(mailboxes.into_iter().map(|one| one.domain().to_owned()).collect())
     }
@@ -199,7 +199,7 @@ impl Inside {
 }
 
 /// Counts the mails of some events, each given with the addresses that it mails.
-pub fn tally<'a, I>(inside: &Inside, events: impl IntoIterator<Item = I>) -> Tally
+pub fn tally<'a, I>(inside: &InternalDomains, events: impl IntoIterator<Item = I>) -> Tally
 where
     I: IntoIterator<Item = &'a Address>,
 {
@@ -278,7 +278,10 @@ mod tests {
             address("ben@a.example"),
             address("zoe@z.example"),
         );
-        let tally = tally(&Inside::of([&ann]), [vec![&ben, &zoe], vec![&zoe], vec![]]);
+        let tally = tally(
+            &InternalDomains::of([&ann]),
+            [vec![&ben, &zoe], vec![&zoe], vec![]],
+        );
         let expected = Tally {
             events: 3,
             mails: 3,

@@ -90,7 +90,7 @@ impl Site {
         let running = match look(&config) {
             Ok(running) => running,
             Err(error) if needs_files => return Err(error),
-            // A database and a key that were named open no file of the service.
+            // With `database_url` and `master_key` configured, no file of the service is needed.
             Err(_) => None,
         };
         let user = match &running {

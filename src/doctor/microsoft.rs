@@ -60,7 +60,7 @@ impl Microsoft {
                 }
             }
             found.push(match offset {
-                Some(offset) => compare_clocks(offset, "Microsoft's"),
+                Some(offset) => clock_finding(offset, "Microsoft's"),
                 None => Finding::skipped(Check::Clock, "Microsoft did not say what time it is."),
             });
             Ok(found)
@@ -161,8 +161,8 @@ pub(super) fn clock_offset(headers: &HeaderMap) -> Option<TimeDelta> {
     Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc() - Utc::now())
 }
 
-/// Compares another clock with ours.
-pub(super) fn compare_clocks(offset: TimeDelta, whose: &str) -> Finding {
+/// Judges the offset of another clock from ours.
+pub(super) fn clock_finding(offset: TimeDelta, whose: &str) -> Finding {
     let seconds = offset.num_seconds().abs();
     let found = match offset.num_seconds() {
         0.. => format!("The clock of the service is {seconds} s behind {whose}."),

@@ -55,7 +55,7 @@ const ONE_REQUEST: Duration = Duration::from_secs(6);
 /// How long a check may take that makes several requests.
 const LONGEST_CHECK: Duration = Duration::from_secs(14);
 /// How long the whole check of a database may take that Odoo asked for: less than Odoo waits.
-const LONGEST_FOR_ODOO: Duration = Duration::from_secs(18);
+const LONGEST_FOR_ADMINISTRATORS: Duration = Duration::from_secs(18);
 /// How many databases are checked at a time.
 const DATABASES_AT_ONCE: usize = 8;
 
@@ -187,7 +187,7 @@ pub async fn check_databases(engine: &Engine, all_known: &[Known]) -> Vec<Findin
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn check_for_odoo(
+pub async fn check_for_administrators(
     engine: &Engine,
     database: &Database,
     told: Option<OdooFacts>,
@@ -208,10 +208,13 @@ pub async fn check_for_odoo(
         ]);
         anyhow::Ok(found.await)
     };
-    let found = match timeout(LONGEST_FOR_ODOO, work).await {
+    let found = match timeout(LONGEST_FOR_ADMINISTRATORS, work).await {
         Ok(found) => found?,
         Err(_) => {
-            let words = format!("There was no result after {} s.", LONGEST_FOR_ODOO.as_secs());
+            let words = format!(
+                "There was no result after {} s.",
+                LONGEST_FOR_ADMINISTRATORS.as_secs()
+            );
             vec![Finding::of(Check::Service, Code::CheckTimedOut, words)]
         }
     };

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::code::{Check, Code};
-use super::microsoft::{clock_offset, compare_clocks};
+use super::microsoft::{clock_finding, clock_offset};
 use super::report::Finding;
 use super::{Known, LONGEST_CHECK, ONE_REQUEST, Reader, all, limited};
 use crate::engine::odoo_client::is_refusal;
@@ -165,7 +165,7 @@ async fn ask(engine: &Engine, database: &Database, reader: Reader) -> anyhow::Re
         status => failed(Code::OdooFails, answered(database, status)),
     };
     if let Some(offset) = offset {
-        asked.findings.push(compare_clocks(offset, "Odoo's"));
+        asked.findings.push(clock_finding(offset, "Odoo's"));
     }
     Ok(asked)
 }

@@ -49,9 +49,13 @@ fn may_be_shown(people: &People, record: &Record, cause: Cause) -> bool {
 }
 
 impl Intake<'_> {
-    /// Returns the meeting that only Outlook has shown, in the organizer's own mailbox, with the
-    /// same title and time. Forgets a record that the meeting had before a restore.
-    pub(super) fn shown_already(&mut self, record: &Record, cause: Cause) -> anyhow::Result<Option<i64>> {
+    /// Finds the record's meeting among those that only Outlook has shown: same title and time, in the
+    /// organizer's own mailbox. Forgets a record that it had before a restore.
+    pub(super) fn meeting_known_from_outlook(
+        &mut self,
+        record: &Record,
+        cause: Cause,
+    ) -> anyhow::Result<Option<i64>> {
         let Some(id) = self.same_as_shown(record, cause) else {
             return Ok(None);
         };

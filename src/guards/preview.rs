@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::document::Document;
 use crate::calendar::document::plan::{created, mails, updated};
 use crate::calendar::event::{Address, Event};
-use crate::calendar::invitations::{Guests, Inside, Tally, Withheld, everybody, tally};
+use crate::calendar::invitations::{Guests, InternalDomains, Tally, Withheld, everybody, tally};
 use crate::calendar::plan::Mail;
 use crate::engine::{Engine, now};
 use crate::guards::budget::{self, Held};
@@ -175,7 +175,7 @@ pub async fn preview(
     let account = connected(&mut conn, database, request.user_id).await?;
     let people = People::load(&mut conn, database.id, now()).await?;
     let told = apart(&mut conn, &people, &account, &request.one).await?;
-    let inside = people.inside();
+    let inside = people.internal_domains();
     let (to_odoo, to_outlook) = outbox::creations_owed(&mut conn, &account).await?;
     let concerned = |one: &&Told| one.is_open() || request.one.is_named();
     let upcoming = |one: &&Told| !one.over;
@@ -227,7 +227,7 @@ pub async fn preview(
     })
 }
 
-fn shown(one: &Told, inside: &Inside) -> Apart {
+fn shown(one: &Told, inside: &InternalDomains) -> Apart {
     Apart {
         res_id: one.meeting.odoo_id,
         title: one.meeting.title(),
@@ -253,7 +253,7 @@ pub async fn answer(engine: &Engine, database: &Database, request: &AnswerReques
             let lock = databases::serialize(conn, database.id, Purpose::Button).await?;
             let people = People::load(conn, database.id, now()).await?;
             let told = apart(conn, &people, &account, &request.one).await?;
-            let chosen = match decide(&told, request, people.inside(), database) {
+            let chosen = match decide(&told, request, people.internal_domains(), database) {
                 Ok(chosen) => chosen,
                 Err(refusal) => return Ok(Err(refusal)),
             };
@@ -298,7 +298,7 @@ struct Chosen {
 fn decide(
     told: &[Told],
     request: &AnswerRequest,
-    inside: &Inside,
+    inside: &InternalDomains,
     database: &Database,
 ) -> Result<Chosen, OdooError> {
     let named = request.one.is_named();

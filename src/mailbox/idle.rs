@@ -16,33 +16,33 @@ use crate::store::troubles::are_addresses_old;
 /// How many empty pages of a delta a poll follows before a whole run does.
 const MOST_EMPTY_PAGES: usize = 8;
 
-/// What a poll has shown.
+/// The result of a poll.
 #[derive(Debug)]
-pub enum Polled {
+pub enum PollOutcome {
     /// Nothing has changed since `at`.
-    Nothing {
+    Unchanged {
         at: DateTime<Utc>,
         delta_link: String,
         hearing: Hearing,
     },
-    /// Something has changed or is pending: the mailbox has to be worked.
-    News,
-    Refused(GraphError),
+    /// Something has changed or is pending, or nothing could be asked: the mailbox needs a whole run.
+    NeedsSync,
+    Failed(GraphError),
 }
 
 /// Reads the delta of a mailbox, if nothing else is to be done in it.
 ///
 /// # Errors
 /// When a secret cannot be opened.
-pub async fn poll(engine: &Engine, claimed: &Claimed) -> anyhow::Result<Polled> {
+pub async fn poll(engine: &Engine, claimed: &Claimed) -> anyhow::Result<PollOutcome> {
     let account = &claimed.account;
     let at = now();
     let Some(hearing) = hearing_if_idle(engine, claimed, at)? else {
-        return Ok(Polled::News);
+        return Ok(PollOutcome::NeedsSync);
     };
     let (Some(token), Some(mut link)) = (account.access_token(&engine.sealer)?, account.delta_link.clone())
     else {
-        return Ok(Polled::News);
+        return Ok(PollOutcome::NeedsSync);
     };
     // An empty page need not be the last one.
     for _ in 0..MOST_EMPTY_PAGES {
@@ -50,14 +50,14 @@ pub async fn poll(engine: &Engine, claimed: &Claimed) -> anyhow::Result<Polled> 
             Ok(page) if page.rows.is_empty() => page,
             // A run knows what to do about these.
             Ok(_) | Err(GraphError::ResyncRequired | GraphError::Transient { .. }) => {
-                return Ok(Polled::News);
+                return Ok(PollOutcome::NeedsSync);
             }
-            Err(error) => return Ok(Polled::Refused(error)),
+            Err(error) => return Ok(PollOutcome::Failed(error)),
         };
         match page.next {
             PageLink::Next(next) => link = next,
             PageLink::Delta(delta_link) => {
-                return Ok(Polled::Nothing {
+                return Ok(PollOutcome::Unchanged {
                     at,
                     delta_link,
                     hearing,
@@ -65,7 +65,7 @@ pub async fn poll(engine: &Engine, claimed: &Claimed) -> anyhow::Result<Polled> 
             }
         }
     }
-    Ok(Polled::News)
+    Ok(PollOutcome::NeedsSync)
 }
 
 /// Returns how the changes of a mailbox become known in which nothing is pending; `None` if a run

@@ -352,8 +352,8 @@ async fn ask_about_missing(
             if aside.contains(&copy.graph_id) {
                 continue;
             }
-            // A series is requested wherever it begins, as one request answers for it. The same
-            // holds for events that cannot be read here.
+            // Single events are asked for only if they are in the window, a series whatever its start
+            // (one request covers it), and so is an event whose stored state cannot be read.
             let inside = match copy.document() {
                 Ok(document) if document.is_single() => {
                     let time = &document.master.time;

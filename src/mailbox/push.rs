@@ -788,13 +788,13 @@ fn settle_one(
         return Ok(());
     }
     let written = matches!(outcome, Outcome::Written(_));
-    // A write that Outlook cannot apply (to an occurrence that it does not show) would also be
-    // repeated forever.
+    // A write that left the event unchanged counts as done (such as one to an occurrence that Outlook
+    // does not show), or it would be repeated forever.
     let came_to_nothing = write.in_flight_since.is_none()
         && outcome
             .event()
             .is_some_and(|event| event.change_key == write.change_key);
-    // The same holds for an excluded occurrence that is shown all the same.
+    // Likewise an excluded occurrence that Outlook still shows.
     let is_there_again = write.kind == WriteKind::Delete
         && write.slot.is_some()
         && write.in_flight_since.is_some()

@@ -427,7 +427,7 @@ pub struct Rejected {
     /// Of the record's last row.
     pub id: i64,
     pub message: String,
-    /// How often in succession, including this time.
+    /// How many times in a row it has been rejected, including this time.
     pub rejections: u32,
     /// After how many minutes it is to be sent again.
     pub retry_minutes: u32,

@@ -81,8 +81,8 @@ pub struct SeriesSnapshot {
 impl SeriesSnapshot {
     /// Returns who set a user's response to one occurrence, if that person may not respond for the
     /// user.
-    pub fn answered_by_another(&self, slot: NaiveDate, tz: Tz, user_id: i32) -> Option<AnsweredBy> {
-        self.line_of(slot, tz, user_id)?.answered_by_another().cloned()
+    pub fn unauthorized_responder(&self, slot: NaiveDate, tz: Tz, user_id: i32) -> Option<AnsweredBy> {
+        self.line_of(slot, tz, user_id)?.unauthorized_responder().cloned()
     }
 
     /// Does what [`Snapshot::is_answered_in_odoo`](super::snapshot::Snapshot::is_answered_in_odoo)

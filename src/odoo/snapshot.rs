@@ -294,9 +294,9 @@ impl Snapshot {
     }
 
     /// Returns who set a user's response, if that person may not respond for the user.
-    pub fn answered_by_another(&self, user_id: i32) -> Option<&AnsweredBy> {
+    pub fn unauthorized_responder(&self, user_id: i32) -> Option<&AnsweredBy> {
         let line = self.attendees.iter().find(|line| line.user_id == Some(user_id))?;
-        line.answered_by_another()
+        line.unauthorized_responder()
     }
 
     /// Returns whether a user's present response was given in Odoo by somebody who may. A response
@@ -310,11 +310,11 @@ impl Snapshot {
 impl AttendeeLine {
     /// See [`Snapshot::is_answered_in_odoo`].
     pub fn is_answered_in_odoo(&self) -> bool {
-        self.answered_by.is_some() && self.answered_by_another().is_none()
+        self.answered_by.is_some() && self.unauthorized_responder().is_none()
     }
 
     /// Returns who set the response, if that person may not respond for the guest.
-    pub fn answered_by_another(&self) -> Option<&AnsweredBy> {
+    pub fn unauthorized_responder(&self) -> Option<&AnsweredBy> {
         let by = self.answered_by.as_ref()?;
         (!by.is_admin && !by.by_link && Some(by.uid) != self.user_id).then_some(by)
     }

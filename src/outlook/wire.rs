@@ -191,7 +191,7 @@ pub struct WireEvent {
     pub response_status: Option<ResponseStatus>,
     pub response_requested: Option<bool>,
     pub sensitivity: Option<String>,
-    /// Only read: by a person's choice, some are not synced.
+    /// Read, never written: a person may leave events of some categories out.
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<String>,
     pub show_as: Option<String>,

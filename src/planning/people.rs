@@ -10,7 +10,7 @@ use uuid::Uuid;
 use self::known::Known;
 use crate::calendar::choices::{Choices, Direction};
 use crate::calendar::event::{Address, Aliases};
-use crate::calendar::invitations::Inside;
+use crate::calendar::invitations::InternalDomains;
 use crate::calendar::merge::Policy;
 use crate::engine::now;
 use crate::odoo::mailboxes::Mailboxes;
@@ -154,7 +154,7 @@ impl People {
     }
 
     /// Returns the domains whose addresses are not outside.
-    pub fn inside(&self) -> &Inside {
+    pub fn internal_domains(&self) -> &InternalDomains {
         &self.known.inside
     }
 

@@ -295,7 +295,7 @@ impl Task<'_> {
         }
     }
 
-    fn say_what_stays(&mut self, staying: &[(Group, Sentence)]) {
+    fn say_what_outlook_keeps(&mut self, staying: &[(Group, Sentence)]) {
         for (_, words) in staying {
             self.write_journal(Level::Warning, words.clone());
         }
@@ -363,9 +363,9 @@ enum Permit {
     SetAside(Reason),
 }
 
-/// Returns which groups of Outlook's event `now` cannot be changed although they should be, and
-/// why.
-fn what_stays(groups: &[Group], event: &Event, now: &wire::WireEvent) -> Vec<(Group, Sentence)> {
+/// Returns the groups in which Outlook's event `now` keeps its own value although it should be
+/// changed, and why.
+fn groups_outlook_keeps(groups: &[Group], event: &Event, now: &wire::WireEvent) -> Vec<(Group, Sentence)> {
     let text = wire::keeps_outlook_text(groups, event, now).then(|| (Group::Body, say::keeps_text()));
     let guests =
         wire::keeps_outlook_guests(groups, event, now).then(|| (Group::Attendees, say::keeps_guests()));

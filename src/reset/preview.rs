@@ -48,7 +48,7 @@ pub struct OutlookLoss {
     pub cancellations: usize,
     /// The number of different people who get one.
     pub people: usize,
-    /// How many of these people are outside ([`crate::calendar::invitations::Inside`]).
+    /// How many of these people are outside ([`crate::calendar::invitations::InternalDomains`]).
     pub outside: usize,
 }
 
@@ -76,7 +76,7 @@ pub async fn preview(
         return Err(never_connected());
     };
     let people = People::load(&mut conn, database.id, now()).await?;
-    let inside = people.inside();
+    let inside = people.internal_domains();
     let mut told = Preview {
         login: account.login.clone(),
         reachable: account.is_connected(),

@@ -121,8 +121,9 @@ pub struct Store {
     target: Target,
 }
 
-/// Connections for work that must not wait for other work.
-const RESERVED: usize = 2;
+/// Connections for renewing leases and for waking other processes, which must not wait for other
+/// work.
+const RESERVED_CONNECTIONS: usize = 2;
 /// Connections for key checks and health checks, which must not wait for the databases' calls.
 const AT_THE_DOOR: usize = 4;
 /// Limits how long a transaction holds its database's locks if its process sends nothing any more
@@ -143,7 +144,7 @@ impl Store {
             pool: pool(connections)?,
             workers: pool(connections)?,
             door: pool(AT_THE_DOOR)?,
-            reserved: pool(RESERVED)?,
+            reserved: pool(RESERVED_CONNECTIONS)?,
             statements: statements.clone(),
             target: target.clone(),
         })
@@ -174,7 +175,7 @@ impl Store {
         take(&self.door).await
     }
 
-    /// Returns a connection that is reserved for renewing leases.
+    /// Returns a connection that is reserved for renewing leases and for waking other processes.
     ///
     /// # Errors
     /// When Postgres cannot be reached, or no connection comes free.

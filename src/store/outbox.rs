@@ -56,7 +56,7 @@ pub struct OutlookWrite {
     /// Why it waits for approval, even if it causes few mails.
     pub asks: Option<AskFor>,
     /// The span that planned it, if traces are on.
-    pub trace: Option<traces::Origin>,
+    pub trace: Option<traces::Traceparent>,
 }
 
 impl OutlookWrite {

@@ -125,7 +125,7 @@ pub struct UnitOfWork {
     /// Unchanged copies that a mailbox has shown.
     seen: BTreeSet<i64>,
     /// What planned the oldest pending write of each meeting.
-    traces: BTreeMap<i64, traces::Origin>,
+    traces: BTreeMap<i64, traces::Traceparent>,
     /// Creations whose outcome is not known; none until they are read.
     creations: Creations,
 }

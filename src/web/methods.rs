@@ -363,7 +363,7 @@ impl Methods {
             module,
             "outlook.bridge.check",
             |engine, caller, request: CheckRequest| {
-                doctor::check_for_odoo(&engine, &caller.database, request.facts).await?
+                doctor::check_for_administrators(&engine, &caller.database, request.facts).await?
             }
         );
         method!(

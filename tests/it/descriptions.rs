@@ -20,7 +20,7 @@ fn description(w: &World, subject: &str) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn descriptions_that_were_made_for_it_stall_nothing() {
+async fn crafted_descriptions_stall_nothing() {
     let mut w = world().await;
     let bytes = 200 * 1024;
     let traps = [

@@ -120,7 +120,7 @@ impl Well {
             let database = databases::by_uuid(&mut conn, &self.odoo.uuid).await;
             database.expect("Postgres").expect("the database")
         };
-        let report = doctor::check_for_odoo(engine, &database, None)
+        let report = doctor::check_for_administrators(engine, &database, None)
             .await
             .expect("a report");
         let wrong = report

@@ -1,7 +1,7 @@
 //! Fields that people fill with mail addresses, their domains, and arbitrary bytes.
 
 use outlook_bridge::calendar::event::Address;
-use outlook_bridge::calendar::invitations::Inside;
+use outlook_bridge::calendar::invitations::InternalDomains;
 use outlook_bridge::outlook::text::make_storable;
 
 use crate::{in_time, maybe_repeated};
@@ -15,8 +15,8 @@ pub fn check(data: &[u8]) {
         let bad = |c: char| c.is_whitespace() || c.is_control() || "<>,;".contains(c);
         assert!(!raw.contains(bad), "{raw:?}");
         assert!(!address.domain().is_empty() && raw.ends_with(address.domain()));
-        assert!(!Inside::of([address]).is_outside(address));
-        assert!(Inside::default().is_outside(address));
+        assert!(!InternalDomains::of([address]).is_outside(address));
+        assert!(InternalDomains::default().is_outside(address));
     }
     let json = in_time("a document", || make_storable(data).into_owned());
     assert_eq!(make_storable(json.as_bytes()), json, "nothing is left to replace");

@@ -114,7 +114,7 @@ fn cut_down(mut full: Map<String, Value>, select: Option<&[String]>) -> Value {
     Value::Object(full)
 }
 
-/// A page of targets as a collection.
+/// One page of events as an OData collection.
 fn collection(
     world: &World,
     address: &str,

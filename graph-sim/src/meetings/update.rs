@@ -44,7 +44,7 @@ impl World {
             if self.switches.drops_unused_pictures {
                 content.drop_unused_pictures();
             }
-            // A body of an occurrence's own has its own pictures.
+            // An occurrence with a body of its own has pictures of its own.
             if content.attachments != old.attachments
                 || target.day.is_some() && content.attachments.iter().any(|one| one.inline)
             {

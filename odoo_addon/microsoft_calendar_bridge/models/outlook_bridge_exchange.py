@@ -23,10 +23,10 @@ LOCK = 0x6F75746C6F6F6B
 MAX_TRIES = 5
 # How many changes one call carries. New events of one call are created in one transaction, as nobody
 # can wait for them yet.
-PAGE = 200
+CHANGES_PER_CALL = 200
 # How many changes of existing events one transaction applies. Somebody who saves one of these events
 # waits for one transaction at most.
-TOGETHER = 25
+UPDATES_PER_TRANSACTION = 25
 # Well below a worker's limits, as other jobs of the same worker use them up, too.
 CRON_SECONDS = 25
 CRON_WAITS_FOR_LOCK = 5
@@ -109,7 +109,7 @@ class OutlookBridgeExchange(models.AbstractModel):
         self,
         *,
         user_id=None,
-        limit=PAGE,
+        limit=CHANGES_PER_CALL,
         wait_ms=0,
         timeout=TIMEOUT,
         seconds=0,
@@ -189,9 +189,9 @@ class OutlookBridgeExchange(models.AbstractModel):
         """Makes one call and applies its answer. Returns whether there is reason for another call."""
         nonce, next_nonce, call = self._committing(self._prepare)
         outbox = self.env["outlook.bridge.outbox"]
-        changes = self._committing(outbox._read_batch, PAGE)
+        changes = self._committing(outbox._read_batch, CHANGES_PER_CALL)
         rows = [row["id"] for change in changes for row in change["rows"]]
-        results = self.env["outlook.bridge.result"]._to_tell(2 * PAGE)
+        results = self.env["outlook.bridge.result"]._to_tell(2 * CHANGES_PER_CALL)
         sent = results.ids
         tag = self.env["outlook.bridge.state"]._get()._said()["tag"]
         request = {
@@ -269,9 +269,9 @@ class OutlookBridgeExchange(models.AbstractModel):
     @api.model
     def _parts(self, page):
         """Splits a page into what one transaction applies, in its order."""
-        parts, existing = [], TOGETHER
+        parts, existing = [], UPDATES_PER_TRANSACTION
         for change in page:
-            if existing == TOGETHER:
+            if existing == UPDATES_PER_TRANSACTION:
                 parts.append([])
                 existing = 0
             parts[-1].append(change)

@@ -55,7 +55,7 @@ pub async fn backup(
     let key_written = key_file
         .map(|key_file| write_key(site.caller, key_file, &key.text))
         .transpose()?;
-    let tools = tools_of(site, opened, &mut conn).await?;
+    let tools = postgres_tools(site, opened, &mut conn).await?;
     let manifest = describe(&mut conn, &tools, &key).await?;
     let progress = output::progress("Writing the backup", None)?;
     let length = tokio::task::block_in_place(|| {
@@ -87,7 +87,7 @@ pub async fn backup(
 }
 
 /// Returns the programs that dump and restore the service's database.
-async fn tools_of(site: &Site, opened: &Opened, conn: &mut Connection) -> anyhow::Result<Tools> {
+async fn postgres_tools(site: &Site, opened: &Opened, conn: &mut Connection) -> anyhow::Result<Tools> {
     match (&opened.embedded, &site.config.database_url) {
         (Some(cluster), _) => Tools::of_cluster(cluster).await,
         (None, Some(url)) => {

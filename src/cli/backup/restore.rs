@@ -10,7 +10,7 @@ use diesel_async::RunQueryDsl;
 use secrecy::SecretString;
 
 use super::archive::{Archive, Manifest};
-use super::tools_of;
+use super::postgres_tools;
 use crate::cli::keys::reseal;
 use crate::cli::master_key::{self, MasterKey};
 use crate::cli::output;
@@ -93,7 +93,7 @@ async fn restore(site: &Site, opened: &Opened, checked: Checked, wanted: &Wanted
         None => own.sealer,
     };
     check_key(&archive.manifest, &sealer)?;
-    let tools = tools_of(site, opened, &mut conn).await?;
+    let tools = postgres_tools(site, opened, &mut conn).await?;
     let server = content::server_major(&mut conn).await?;
     check_postgres(&archive.manifest, server, tools.major)?;
     let before = check_target(&mut conn, wanted.replace).await?;

@@ -16,7 +16,6 @@ type Guests = BTreeMap<Address, Attendee>;
 /// instead of a guest's address after the guest has responded (microsoft-graph-docs#13898). A guest
 /// does not count as removed while such a path may be theirs, or while guests are hidden from the
 /// mailbox's owner.
-/// for being hidden from the mailbox's owner.
 pub(crate) fn with_known_addresses<'a>(event: &'a WireEvent, before: Option<&Copy>) -> Cow<'a, WireEvent> {
     let exceptions = || event.exception_occurrences.iter();
     let is_lacking = std::iter::once(event)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use diesel::QueryResult;
 use uuid::Uuid;
 
-use crate::calendar::invitations::Inside;
+use crate::calendar::invitations::InternalDomains;
 use crate::odoo::mailboxes::Mailboxes;
 use crate::store::Connection;
 use crate::store::accounts::BackfillState;
@@ -28,7 +28,7 @@ pub(super) struct Known {
     /// Those of whom Odoo has not sent all events yet and who are connected.
     backfilling: BTreeSet<i32>,
     pub(super) mailboxes: Arc<Mailboxes>,
-    pub(super) inside: Inside,
+    pub(super) inside: InternalDomains,
 }
 
 impl Known {
@@ -38,7 +38,7 @@ impl Known {
             users: HashMap::new(),
             backfilling: BTreeSet::new(),
             mailboxes: Arc::new(Mailboxes::new().at(odoo)),
-            inside: Inside::default(),
+            inside: InternalDomains::default(),
         };
         nobody.with(people, odoo).unwrap_or(nobody)
     }
@@ -82,7 +82,7 @@ impl Known {
             Some((person.odoo_user_id, address, person.mailbox.aliases.clone()))
         });
         let mailboxes = Mailboxes::of(owned).at(odoo);
-        self.inside = Inside::of(self.by_user.keys().filter_map(|user| mailboxes.get(user)));
+        self.inside = InternalDomains::of(self.by_user.keys().filter_map(|user| mailboxes.get(user)));
         self.mailboxes = Arc::new(mailboxes);
     }
 

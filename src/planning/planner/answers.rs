@@ -99,7 +99,7 @@ impl Task<'_> {
                 in_odoo
             } else if is_read && (outlook_changed && !answered_anew || in_odoo == Answer::NeedsAction) {
                 in_outlook
-            } else if let Some(by) = snapshot.answered_by_another(account.odoo_user_id) {
+            } else if let Some(by) = snapshot.unauthorized_responder(account.odoo_user_id) {
                 if !is_read {
                     continue;
                 }

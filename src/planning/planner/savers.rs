@@ -35,7 +35,7 @@ impl Task<'_> {
     pub(super) fn waits(&self, user: i32, mails: &[Mail]) -> anyhow::Result<Waits> {
         let savers = self.dossier.meeting.savers()?;
         let whom: Vec<_> = mails.iter().cloned().map(Mail::into_address).collect();
-        let outside = tally(self.people.inside(), [whom.iter()]).outside;
+        let outside = tally(self.people.internal_domains(), [whom.iter()]).outside;
         let most = usize::try_from(self.people.database.others_outside).unwrap_or_default();
         let asks = (savers.iter().any(|saver| may_not_mail(saver, user)) && outside > most)
             .then_some(AskFor::Others);

@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use super::choices::Whole;
 use super::organizer::Organizer;
 use super::{
-    LARGEST_BODY, Permit, Task, about_pictures, aliases_of, all_groups, answers, closed, decisions, in_words,
-    list_groups, renamed, unlisted, what_stays,
+    LARGEST_BODY, Permit, Task, about_pictures, aliases_of, all_groups, answers, closed, decisions,
+    groups_outlook_keeps, in_words, list_groups, renamed, unlisted,
 };
 use crate::calendar::choices::Kept;
 use crate::calendar::document::Document;
@@ -538,11 +538,11 @@ impl Task<'_> {
                 let Some(wire) = &wire else { return Ok(Ok(None)) };
                 let now = occurrence_of(wire, *slot, sides.outlook);
                 let all: Vec<Group> = groups.iter().copied().collect();
-                let staying = what_stays(&all, target, now);
+                let staying = groups_outlook_keeps(&all, target, now);
                 let parts = parts(groups).into_iter();
                 let bodies = parts.map(|groups| (wire::patch_body(&in_order(&groups), target, now), groups));
                 let Some((body, groups)) = bodies.into_iter().find(|(body, _)| body != &json!({})) else {
-                    self.say_what_stays(&staying);
+                    self.say_what_outlook_keeps(&staying);
                     let written = Written::Slot {
                         slot: *slot,
                         groups: groups.clone(),
@@ -598,7 +598,7 @@ impl Task<'_> {
         sides: &Sides<'_>,
     ) -> anyhow::Result<Result<Option<Request>, NoFaithfulForm>> {
         let all: Vec<Group> = groups.iter().copied().collect();
-        let staying = what_stays(&all, &target.master, wire);
+        let staying = groups_outlook_keeps(&all, &target.master, wire);
         // The pattern is sent with what guests can see. What they cannot see is sent alone, so that
         // it mails nobody.
         let [visible, own] = parts(groups);
@@ -614,7 +614,7 @@ impl Task<'_> {
             }
         }
         let Some((body, chosen, recurrence)) = chosen else {
-            self.say_what_stays(&staying);
+            self.say_what_outlook_keeps(&staying);
             // Outlook has it already, in its own form.
             let written = Written::Whole {
                 groups: groups.clone(),

@@ -133,7 +133,7 @@ impl Task<'_> {
                 agreed.extend(known.get(&slot).map(|answer| (slot, *answer)));
                 if outlook_changed && !answered_anew || in_odoo == Answer::NeedsAction {
                     in_outlook
-                } else if let Some(by) = guest.answered_by_another(slot, account.odoo_user_id) {
+                } else if let Some(by) = guest.unauthorized_responder(slot, account.odoo_user_id) {
                     if !account.is_read() {
                         continue;
                     }
@@ -201,8 +201,8 @@ impl Guest<'_> {
         occurrence.attendees.get(self.address).map(|a| a.answer)
     }
 
-    fn answered_by_another(&self, slot: NaiveDate, user_id: i32) -> Option<AnsweredBy> {
-        self.record?.answered_by_another(slot, self.odoo.tz(), user_id)
+    fn unauthorized_responder(&self, slot: NaiveDate, user_id: i32) -> Option<AnsweredBy> {
+        self.record?.unauthorized_responder(slot, self.odoo.tz(), user_id)
     }
 
     /// Returns whether the response can be written to the mailbox. A declined occurrence is no
