@@ -265,7 +265,8 @@ class FakeService:
                 method = "list"
             result = getattr(self, HANDLERS.get((model, method), f"do_{method}"))(**kwargs)
         except Refusal as refusal:
-            data = {"name": refusal.name, "message": str(refusal), "arguments": [str(refusal)], "context": refusal.context}
+            data = {"name": refusal.name, "message": str(refusal), "arguments": [str(refusal)]}
+            data["context"] = refusal.context
             return FakeResponse(data, self.headers, STATUSES.get(refusal.name, 500))
         if self.lose_answers:
             self.lose_answers -= 1
