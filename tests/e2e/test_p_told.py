@@ -14,6 +14,9 @@ from tools.stack import ADMIN, CLIENT_ID, Stack, eventually
 from . import words
 from .site import ANN, BEN, PATIENCE, Site
 
+# The add-on's own tests make each of them with a stand-in for the service.
+pytestmark = pytest.mark.long
+
 Open = Callable[[Stack, str], walk.Person]
 ADA, FAY, ZOE = "ada@contoso.example", "fay@contoso.example", "zoe@outside.example"
 ADMINISTRATOR = ADMIN[0]

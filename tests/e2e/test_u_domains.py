@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tools.stack import Stack
 from tools.stack.odoo import RpcError
 
-EXAMPLES = int(os.environ.get("DOMAIN_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("DOMAIN_EXAMPLES", "40"))
 # Only a change can make the short run fail. The long one tries other domains each time.
 PROPERTY = settings(
     max_examples=EXAMPLES,
