@@ -85,7 +85,7 @@ pub fn hearing_if_idle(
     if glance.has_pending
         || !is_settled(account)
         || !has_fresh_token(account)
-        || !reaches_far(account, days_ahead, present)
+        || !reaches_far(account.window_end, days_ahead, present)
         || are_addresses_old(glance.addresses_told_at, present)
         || follows_calendars(account)
     {

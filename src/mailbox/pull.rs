@@ -398,13 +398,46 @@ async fn current_link(
 ) -> Result<Option<String>, PullError> {
     let (_, days_ahead) = window(engine, account, halvings).await?;
     let link = account.delta_link.clone();
-    Ok(link.filter(|_| reaches_far(account, days_ahead, now())))
+    Ok(link.filter(|_| reaches_far(account.window_end, days_ahead, now())))
 }
 
-/// Returns whether the window of a mailbox, which is read so many days ahead, need not be renewed.
-pub(super) fn reaches_far(account: &Account, days_ahead: i64, present: DateTime<Utc>) -> bool {
+/// Returns whether a window with this end, which is read so many days ahead, need not be renewed.
+pub(super) fn reaches_far(end: Option<DateTime<Utc>>, days_ahead: i64, present: DateTime<Utc>) -> bool {
     let ahead = TimeDelta::days(days_ahead / RENEW_WINDOW_AT);
-    account.window_end.is_some_and(|end| end > present + ahead)
+    end.is_some_and(|end| end > present + ahead)
+}
+
+/// A window that is listed from its beginning.
+struct Opened {
+    /// When the listing began.
+    since: DateTime<Utc>,
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+    first_page: DeltaPage,
+}
+
+/// Asks for the first page of a window of so many days back and ahead, of the user's own calendar or
+/// of a further one.
+async fn open_window(
+    engine: &Engine,
+    token: &SecretString,
+    calendar: Option<&str>,
+    (days_back, days_ahead): (i64, i64),
+) -> Result<Opened, PullError> {
+    let since = now();
+    let (start, end) = (
+        since - TimeDelta::days(days_back),
+        since + TimeDelta::days(days_ahead),
+    );
+    let delta = engine
+        .graph
+        .calendar_view_delta_start(token, calendar, start, end);
+    Ok(Opened {
+        since,
+        start,
+        end,
+        first_page: delta.await?,
+    })
 }
 
 async fn first_page(
@@ -413,25 +446,17 @@ async fn first_page(
     token: &SecretString,
     halvings: i32,
 ) -> Result<DeltaPage, PullError> {
-    let (days_back, days_ahead) = window(engine, account, halvings).await?;
-    let since = now();
-    let (start, end) = (
-        since - TimeDelta::days(days_back),
-        since + TimeDelta::days(days_ahead),
-    );
+    let days = window(engine, account, halvings).await?;
     // If the mailbox cannot be listed now, it keeps its old link.
-    let page = engine
-        .graph
-        .calendar_view_delta_start(token, None, start, end)
-        .await?;
+    let opened = open_window(engine, token, None, days).await?;
     let mut conn = engine.store.get().await?;
     conn.transaction::<_, PullError, _>(async |conn| {
         leases::hold(conn, account).await?;
-        accounts::open_window(conn, account.id, (start, end), since).await?;
+        accounts::open_window(conn, account.id, (opened.start, opened.end), opened.since).await?;
         Ok(())
     })
     .await?;
-    Ok(page)
+    Ok(opened.first_page)
 }
 
 /// Asks Microsoft for the mailbox's addresses. If Microsoft does not answer, the known ones stay,
