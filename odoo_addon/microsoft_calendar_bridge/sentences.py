@@ -346,6 +346,9 @@ SENTENCES = {
     "microsoft_slows_down": _lt("Microsoft asks to slow down"),
     "microsoft_failed": _lt("Microsoft could not be reached or failed (%(reason)s)"),
     "microsoft_refused": _lt("Microsoft refused this (%(status)s %(code)s)"),
+    "setting_client_id": _lt("Client ID"),
+    "setting_client_secret": _lt("Client Secret"),
+    "setting_tenant_id": _lt("Tenant ID"),
     "app_refused": _lt("Microsoft refuses the %(setting)s in the settings: %(problem)s"),
     "app_of_company": _lt("It is this company's own app registration."),
     "app_secret_expires": _lt("The secret was entered as expiring on %(date)s."),
@@ -425,6 +428,13 @@ SENTENCES = {
     "refusal_choices_title": _lt("Private events: what is shown in their place needs a title."),
     "refusal_choices_many": _lt("At most %(most)s categories and words of titles can be named."),
     "refusal_choices_calendars": _lt("At most %(most)s further calendars can be chosen."),
+    "refusal_choices_calendars_offered": _lt("An administrator does not offer further calendars. Leave them out."),
+    "refusal_choices_calendars_everybody": _lt(
+        "Further calendars are chosen by whose mailbox it is, and not for everybody."
+    ),
+    "refusal_choices_calendar_gone": _lt(
+        "One of these calendars is not in Outlook any more. Close this and open it again."
+    ),
     "refusal_choices_calendar": _lt("A further calendar has no valid id."),
     "refusal_choices_empty": _lt("A category or a word of a title is empty."),
     "refusal_choices_long": _lt("“%(begin)s…” is longer than %(most)s characters."),
@@ -689,6 +699,8 @@ SENTENCES = {
         "%(said)s. As %(moved)s, nothing is exchanged before it is confirmed where the bridge runs: outlook-bridge "
         "confirm %(uuid)s"
     ),
+    "has_another_address": _lt("its address is %(now)s (before: %(before)s)"),
+    "has_another_name": _lt("its name is “%(now)s” (before: “%(before)s”)"),
     "was_confirmed": _lt("it was confirmed where the bridge runs that %(moved)s"),
     "was_unpaired": _lt("was unpaired from the Outlook bridge"),
     "has_new_key": _lt("has a new API key; the old one ends when this one is used"),

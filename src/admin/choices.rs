@@ -364,9 +364,7 @@ async fn check_calendars(
         return Ok(());
     }
     if database.choices.to_choices().without_calendars {
-        return Err(OdooError::user(
-            "An administrator does not offer further calendars. Leave them out.",
-        ));
+        return Err(OdooError::user(say::refusal_choices_calendars_offered()));
     }
     let known = further::of_account(conn, account.id).await?;
     if new
@@ -375,9 +373,7 @@ async fn check_calendars(
     {
         return Ok(());
     }
-    Err(OdooError::user(
-        "One of these calendars is not in Outlook any more. Close this and open it again.",
-    ))
+    Err(OdooError::user(say::refusal_choices_calendar_gone()))
 }
 
 /// Lets each calendar that is chosen now be listed from its beginning, and says of those that are no
@@ -419,9 +415,7 @@ fn check_for_everybody(choices: &Choices) -> Result<(), OdooError> {
     if choices.calendars.is_empty() {
         return Ok(());
     }
-    Err(OdooError::user(
-        "Further calendars are chosen by whose mailbox it is, and not for everybody.",
-    ))
+    Err(OdooError::user(say::refusal_choices_calendars_everybody()))
 }
 
 async fn account(conn: &mut Connection, database_id: Uuid, user: i32) -> Result<Account, OdooError> {

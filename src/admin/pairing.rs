@@ -17,7 +17,7 @@ use crate::store::journal::note;
 use crate::store::leases::{self, Urgency};
 use crate::store::seal::{digest, random_secret};
 use crate::store::{Connection, accounts, api_keys};
-use crate::words::{Said, say};
+use crate::words::{Said, Sentence, say};
 
 /// How long an enrollment code is valid.
 pub const ENROLLMENT_LIFE: TimeDelta = TimeDelta::hours(1);
@@ -214,7 +214,7 @@ async fn redeem(
         // In another Odoo, the ids of users may be other people's.
         api_keys::revoke_all(conn, database.id).await?;
         let uuid = database.uuid.to_string();
-        said = say::wait_for_confirmation(said, moved, uuid).into();
+        said = say::wait_for_confirmation(said, moved.clone(), uuid).into();
         level = Level::Warning;
     }
     note(conn, &database, None, level, said).await?;
@@ -224,21 +224,14 @@ async fn redeem(
 }
 
 /// Returns which of the values that identify an Odoo have changed, as a sentence.
-fn differences(before: &Database, after: &Database) -> Option<String> {
-    let mut found = Vec::new();
-    if before.base_url != after.base_url {
-        found.push(format!(
-            "its address is {} (before: {})",
-            after.base_url, before.base_url
-        ));
+fn differences(before: &Database, after: &Database) -> Option<Sentence> {
+    let address = (before.base_url != after.base_url)
+        .then(|| say::has_another_address(&after.base_url, &before.base_url));
+    let name = (before.name != after.name).then(|| say::has_another_name(&after.name, &before.name));
+    match (address, name) {
+        (Some(address), Some(name)) => Some(say::listed(address, name)),
+        (address, name) => address.or(name),
     }
-    if before.name != after.name {
-        found.push(format!(
-            "its name is “{}” (before: “{}”)",
-            after.name, before.name
-        ));
-    }
-    (!found.is_empty()).then(|| found.join(" and "))
 }
 
 /// Stores the operator's confirmation that a database which was paired again with other values is
@@ -247,11 +240,18 @@ fn differences(before: &Database, after: &Database) -> Option<String> {
 /// # Errors
 /// When Postgres fails.
 pub async fn confirm(conn: &mut Connection, database: &Database) -> anyhow::Result<Option<String>> {
-    let Some(moved) = database.moved.clone() else {
+    let Some(moved) = database.why_moved() else {
         return Ok(None);
     };
     databases::note_moved(conn, database.id, None).await?;
-    note(conn, database, None, Level::Info, say::was_confirmed(&moved)).await?;
+    note(
+        conn,
+        database,
+        None,
+        Level::Info,
+        say::was_confirmed(moved.clone()),
+    )
+    .await?;
     let accounts = accounts::of_database(conn, database.id).await?;
     leases::wake(
         conn,
@@ -259,7 +259,7 @@ pub async fn confirm(conn: &mut Connection, database: &Database) -> anyhow::Resu
         Urgency::Rest,
     )
     .await?;
-    Ok(Some(moved))
+    Ok(Some(moved.message))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::client::retry_after;
-use crate::words::{Said, say};
+use crate::words::{Said, Sentence, say};
 
 /// Microsoft's own address.
 pub const LOGIN_URL: &str = "https://login.microsoftonline.com";
@@ -131,11 +131,11 @@ pub enum Setting {
 
 impl Setting {
     /// Returns its label in Odoo's settings.
-    pub fn label(self) -> &'static str {
+    pub fn label(self) -> Sentence {
         match self {
-            Self::ClientId => "Client ID",
-            Self::ClientSecret => "Client Secret",
-            Self::Tenant => "Tenant ID",
+            Self::ClientId => say::setting_client_id(),
+            Self::ClientSecret => say::setting_client_secret(),
+            Self::Tenant => say::setting_tenant_id(),
         }
     }
 }

@@ -9,6 +9,7 @@ use diesel::result::Error::DatabaseError;
 use diesel::sql_types::{BigInt, Interval as SqlInterval, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use secrecy::SecretString;
+use serde_json::Value;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ use super::{Connection, interval};
 use crate::calendar::merge::Policy;
 use crate::measures::{self, Purpose};
 use crate::odoo::api::Versions;
-use crate::words::{Said, say};
+use crate::words::{Said, Sentence, say};
 
 /// How long a call waits for its database's lock.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
@@ -78,6 +79,8 @@ pub struct Database {
     /// What differed when the database was paired again, until somebody confirms it on the command
     /// line.
     pub moved: Option<String>,
+    /// The same as a sentence.
+    pub moved_words: Option<Value>,
     /// The latest version of the exchange that the add-on said it understands.
     pub api: Option<i32>,
     pub api_lowest: Option<i32>,
@@ -135,8 +138,14 @@ impl Database {
                 reason.clone().into()
             });
         }
-        let moved = self.moved.as_ref()?;
+        let moved = self.why_moved()?;
         Some(say::shut_out_until_confirmed(moved, &self.uuid).into())
+    }
+
+    /// Returns what differed when the database was paired again, until somebody confirms it.
+    pub fn why_moved(&self) -> Option<Said> {
+        let moved = self.moved.clone()?;
+        Some(Said::stored(moved, self.moved_words.clone()))
     }
 
     /// Returns the versions of the exchange that the add-on understands; `None` before its first
@@ -186,9 +195,12 @@ pub async fn pair(conn: &mut Connection, pairing: &Pairing<'_>) -> QueryResult<D
 }
 
 /// Stores what differed when the database was paired again; `None` confirms it.
-pub async fn note_moved(conn: &mut Connection, id: Uuid, moved: Option<&str>) -> QueryResult<usize> {
+pub async fn note_moved(conn: &mut Connection, id: Uuid, moved: Option<&Sentence>) -> QueryResult<usize> {
     diesel::update(dsl::databases.find(id))
-        .set(dsl::moved.eq(moved))
+        .set((
+            dsl::moved.eq(moved.map(Sentence::to_string)),
+            dsl::moved_words.eq(moved.map(Sentence::to_json)),
+        ))
         .execute(conn)
         .await
 }

@@ -38,6 +38,7 @@ diesel::table! {
         others_outside -> Integer,
         mails_an_hour -> Integer,
         moved -> Nullable<Text>,
+        moved_words -> Nullable<Jsonb>,
         api -> Nullable<Integer>,
         api_lowest -> Nullable<Integer>,
         notify_retry_at -> Nullable<Timestamptz>,

@@ -277,6 +277,9 @@ sentences! {
     microsoft_slows_down() = "Microsoft asks to slow down";
     microsoft_failed(reason) = "Microsoft could not be reached or failed ({reason})";
     microsoft_refused(status, code) = "Microsoft refused this ({status} {code})";
+    setting_client_id() = "Client ID";
+    setting_client_secret() = "Client Secret";
+    setting_tenant_id() = "Tenant ID";
     app_refused(setting, problem) = "Microsoft refuses the {setting} in the settings: {problem}";
     app_of_company() = "It is this company's own app registration.";
     app_secret_expires(date) = "The secret was entered as expiring on {date}.";
@@ -318,6 +321,9 @@ sentences! {
     refusal_choices_title() = "Private events: what is shown in their place needs a title.";
     refusal_choices_many(most) = "At most {most} categories and words of titles can be named.";
     refusal_choices_calendars(most) = "At most {most} further calendars can be chosen.";
+    refusal_choices_calendars_offered() = "An administrator does not offer further calendars. Leave them out.";
+    refusal_choices_calendars_everybody() = "Further calendars are chosen by whose mailbox it is, and not for everybody.";
+    refusal_choices_calendar_gone() = "One of these calendars is not in Outlook any more. Close this and open it again.";
     refusal_choices_calendar() = "A further calendar has no valid id.";
     refusal_choices_empty() = "A category or a word of a title is empty.";
     refusal_choices_long(begin, most) = "“{begin}…” is longer than {most} characters.";
@@ -439,6 +445,8 @@ sentences! {
     was_paired(name) = "“{name}” was paired with the Outlook bridge";
     was_paired_again(name) = "“{name}” was paired with the Outlook bridge again: both sides are compared anew, and nothing is written that is equal";
     wait_for_confirmation(said, moved, uuid) = "{said}. As {moved}, nothing is exchanged before it is confirmed where the bridge runs: outlook-bridge confirm {uuid}";
+    has_another_address(now, before) = "its address is {now} (before: {before})";
+    has_another_name(now, before) = "its name is “{now}” (before: “{before}”)";
     was_confirmed(moved) = "it was confirmed where the bridge runs that {moved}";
     was_unpaired() = "was unpaired from the Outlook bridge";
     has_new_key() = "has a new API key; the old one ends when this one is used";

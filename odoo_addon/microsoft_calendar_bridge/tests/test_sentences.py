@@ -151,7 +151,8 @@ class TestSentences(ListsCase):
                 self.ann.with_user(self.ann).with_context(lang="de_DE").action_outlook_bridge_preview()
 
     def test_what_administrators_read_is_in_their_language(self):
-        app = {"code": "app_refused", "args": {"setting": "Client Secret", "problem": "AADSTS7000222"}}
+        setting = {"code": "setting_client_secret", "args": {}}
+        app = {"code": "app_refused", "args": {"setting": setting, "problem": "AADSTS7000222"}}
         whole = {"code": "in_a_row", "args": {"first": app, "second": {"code": "app_remedy", "args": {}}}}
         self.service.state["registrations"][0].update(problem="It is refused.", problem_words=whole)
         shut_out = {"code": "histories_differ", "args": {}}
@@ -159,7 +160,8 @@ class TestSentences(ListsCase):
         self.job()
         state = self.env["outlook.bridge.state"]._get()
         in_german = state.with_context(lang="de_DE").trouble
-        self.assertIn("Microsoft lehnt den Wert Client Secret in den Einstellungen ab: AADSTS7000222 Ein", in_german)
+        secret = "Microsoft lehnt „Client-Geheimnis“ in den Einstellungen ab: AADSTS7000222 Ein"
+        self.assertIn(secret, in_german)
         self.assertIn("haben verschiedene Vorgeschichten", in_german)
         state.invalidate_recordset(["trouble"])
         self.assertIn("Microsoft refuses the Client Secret in the settings", state.with_context(lang="en_US").trouble)
