@@ -159,6 +159,7 @@ fn account_state(
         removals: account.is_braked().then_some(account.brake_removals),
         waiting: account.waiting,
         mails: account.mails_held,
+        conflicts: account.unseen_conflicts,
         is_reset: account.is_reset(),
     }
 }

@@ -805,6 +805,7 @@ mod tests {
             others_outside: 5,
             mails_an_hour: 200,
             moved: None,
+            moved_words: None,
             api: None,
             api_lowest: None,
             notify_retry_at: None,

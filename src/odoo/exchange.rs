@@ -554,6 +554,8 @@ pub struct AccountState {
     pub waiting: i64,
     /// How many mails wait for approval.
     pub mails: i32,
+    /// How many conflicts the user has not looked at.
+    pub conflicts: i32,
     /// Whether it was reset: Outlook sends nobody anything about this user's events any more.
     pub is_reset: bool,
 }

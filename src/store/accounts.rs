@@ -53,6 +53,8 @@ pub struct Account {
     pub rest_until: Option<DateTime<Utc>>,
     /// The number of mails that wait for approval; 0 if none do.
     pub mails_held: i32,
+    /// The number of conflicts that the user has not looked at.
+    pub unseen_conflicts: i32,
     /// The app registration that the user consented to.
     pub registration_id: Option<i64>,
     pub brake_earlier: i32,
@@ -777,6 +779,17 @@ pub async fn hold_mails(conn: &mut Connection, id: i64, mails: i64) -> QueryResu
     let mails = i32::try_from(mails).unwrap_or(i32::MAX);
     diesel::update(dsl::accounts.find(id))
         .set((dsl::mails_held.eq(mails), dsl::mails_answer.eq(None::<Decision>)))
+        .execute(conn)
+        .await
+}
+
+/// Notes that a user has looked at the conflicts.
+pub async fn see_conflicts(conn: &mut Connection, database_id: Uuid, user_id: i32) -> QueryResult<usize> {
+    let own = dsl::database_id
+        .eq(database_id)
+        .and(dsl::odoo_user_id.eq(user_id));
+    diesel::update(dsl::accounts.filter(own).filter(dsl::unseen_conflicts.ne(0)))
+        .set(dsl::unseen_conflicts.eq(0))
         .execute(conn)
         .await
 }

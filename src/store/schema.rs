@@ -154,6 +154,7 @@ diesel::table! {
         brake_of -> Integer,
         rest_until -> Nullable<Timestamptz>,
         mails_held -> Integer,
+        unseen_conflicts -> Integer,
         registration_id -> Nullable<BigInt>,
         brake_earlier -> Integer,
         lease_id -> Nullable<Uuid>,

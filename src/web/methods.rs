@@ -519,6 +519,14 @@ impl Methods {
         );
         method_with_state!(
             module,
+            "res.users.see_conflicts",
+            |engine, caller, request: UserId| {
+                let mut conn = engine.store.get().await?;
+                crate::store::accounts::see_conflicts(&mut conn, caller.database.id, request.user_id).await?;
+            }
+        );
+        method_with_state!(
+            module,
             "microsoft.calendar.account.reset.reset_account",
             |engine, caller, request: reset::ResetRequest| {
                 reset::reset_account(&engine, &caller.database, &request).await?

@@ -309,7 +309,7 @@ static OF_ROWS: [Method; 8] = [
 ];
 
 /// The methods under names of their own, which the add-on calls.
-static OWN: [Method; 24] = [
+static OWN: [Method; 25] = [
     method(BRIDGE, "pair", &[], Stranger, AddOn, Writes, "Pairs a database."),
     method(
         BRIDGE,
@@ -490,6 +490,15 @@ static OWN: [Method; 24] = [
         Administrator,
         Writes,
         "Approves or declines the mails that wait.",
+    ),
+    method(
+        USERS,
+        "see_conflicts",
+        &["user_id"],
+        Named,
+        Administrator,
+        Writes,
+        "Notes that the user has looked at the conflicts.",
     ),
     method(
         RESET,

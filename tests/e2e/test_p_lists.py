@@ -307,9 +307,20 @@ def test_the_value_of_an_occurrence_a_reminder_and_a_repetition_that_was_not_kep
     agree(site, ending, count=6)
     site.agrees()
 
+    def is_told() -> bool:
+        return bool(
+            site.stack.odoo.query(
+                "SELECT 1 FROM mail_activity activity JOIN res_users users ON users.id = activity.user_id "
+                "WHERE activity.active AND users.login = %s AND activity.summary LIKE %s",
+                [ANN, "%changed on both sides%"],
+            )
+        )
+
+    eventually(is_told, PATIENCE, message="she is told of the conflicts")
     ann = at_browser(site.stack, "ann")
     ann.log_in(ANN, "ann")
     open_page(ann, "Conflicts")
+    eventually(lambda: not is_told(), PATIENCE, message="she has looked at them")
     walk.expect(row(ann, theirs)).to_contain_text("Title")
     walk.expect(row(ann, ending)).to_contain_text("Time")
     walk.expect(row(ann, alone)).to_contain_text("Reminder")

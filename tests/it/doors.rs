@@ -60,6 +60,7 @@ const NO_ERROR: &[&str] = &[
     "res.users.stop",
     "res.users.restart",
     "res.users.progress",
+    "res.users.see_conflicts",
     "res.users.stop_microsoft_synchronization",
     "res.users.restart_microsoft_synchronization",
 ];
@@ -130,6 +131,7 @@ fn with_arguments() -> Vec<(&'static str, &'static str, Value)> {
             json!({"user_id": 7, "choice": "leave"}),
         ),
         ("res.users", "answer_mails", json!({"user_id": 7, "send": true})),
+        ("res.users", "see_conflicts", json!({"user_id": 7})),
         (wizard, "preview", user.clone()),
         (
             wizard,

@@ -461,6 +461,22 @@ async fn a_conflict_shows_both_values_and_the_other_one_can_be_had() {
             (&told["res_id"], &told["values"]),
             (&json!(id), &json!({"name": other}))
         );
+        // The user is told of it until the conflicts were looked at.
+        let unseen = async |w: &World, method: &str, model: &str, kwargs: Value| {
+            let state = ask(&w.odoo, &w.service, model, method, kwargs).await;
+            state["accounts"]
+                .as_array()
+                .expect("accounts")
+                .iter()
+                .filter_map(|account| account["conflicts"].as_i64())
+                .sum::<i64>()
+        };
+        assert_eq!(unseen(&w, "status", "outlook.bridge", json!({})).await, 1);
+        assert_eq!(
+            unseen(&w, "see_conflicts", "res.users", json!({"user_id": 7})).await,
+            0
+        );
+        assert_eq!(unseen(&w, "status", "outlook.bridge", json!({})).await, 0);
         // Written in Odoo, it is a change like any other.
         assert!(w.stack.event(ANN, kept).await.is_some());
         w.odoo.write(id, told["values"].clone());

@@ -18,10 +18,13 @@ CONNECTED = ("active", "attention")
 TROUBLED = ("attention", "need_auth", "resetting")
 
 # What the service sends about an account beside its status.
-TOLD = ("reason", "reason_words", "login", "last_sync", "connected_at", "removals", "waiting", "mails", "is_reset")
+TOLD = (
+    *("reason", "reason_words", "login", "last_sync", "connected_at", "removals", "waiting", "mails", "conflicts"),
+    "is_reset",
+)
 TIMES = ("last_sync", "connected_at")
 # What people are told of.
-TROUBLES = frozenset(("status", "reason", "reason_words", "removals", "waiting", "mails"))
+TROUBLES = frozenset(("status", "reason", "reason_words", "removals", "waiting", "mails", "conflicts"))
 STATUSES = "microsoft_calendar_bridge.statuses"
 # How long nobody may notice that a user was archived by other means than Odoo's own.
 DEPARTURE_SECONDS = 600
@@ -66,6 +69,7 @@ class OutlookBridgeAccount(models.Model):
     )
     waiting = fields.Integer(readonly=True, help="How many events with guests wait for the user's choice.")
     mails = fields.Integer(readonly=True, help="How many mails wait for somebody's yes. 0: nothing waits.")
+    conflicts = fields.Integer(readonly=True, help="How many conflicts the user has not looked at.")
     is_reset = fields.Boolean(readonly=True, help="Outlook tells nobody about this user's events any more.")
     existing_until = fields.Integer(
         readonly=True,
@@ -353,6 +357,17 @@ class OutlookBridgeAccount(models.Model):
                     )
                 ],
             )
+        if self.conflicts:
+            troubles["conflict"] = Trouble(
+                users=user,
+                summary=self.env._("Outlook: see what was changed on both sides"),
+                sentences=[
+                    self.env._(
+                        "Odoo and Outlook had both changed the same in one of your events, or in several, and one "
+                        "value was kept. Press See Conflicts: there are both values, and you can take the other one."
+                    )
+                ],
+            )
         if self.status not in CONNECTED:
             # also what waits for users who have stopped the synchronization themselves
             return troubles
@@ -424,6 +439,11 @@ class OutlookBridgeAccount(models.Model):
     def action_review_events(self):
         self.ensure_one()
         return self.user_id.action_outlook_bridge_preview()
+
+    def action_see_conflicts(self):
+        self.ensure_one()
+        self.check_access("read")
+        return self.env["outlook.bridge.journal"]._open_conflicts()
 
     def action_choices(self):
         self.ensure_one()

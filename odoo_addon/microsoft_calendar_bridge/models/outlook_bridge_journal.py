@@ -1,11 +1,15 @@
 # Copyright 2026 Outlook bridge contributors
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import logging
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
 from .actions import RELOAD, notification
+
+_logger = logging.getLogger(__name__)
 
 
 class OutlookBridgeJournal(models.Model):
@@ -62,6 +66,18 @@ class OutlookBridgeJournal(models.Model):
         event.write({**values, "recurrence_update": update} if update else values)
         words = self.env._("The other value is saved in Odoo, and follows in Outlook.")
         return notification(words, then=RELOAD)
+
+    @api.model
+    def _open_conflicts(self):
+        """Opens the conflicts. Users are told of new ones until they have looked at them."""
+        user = self.env.user
+        account = self.env["outlook.bridge.account"]._of(user).get(user.id)
+        if account and account.conflicts:
+            try:
+                user._outlook_bridge_tell("res.users", "see_conflicts", user_id=user.id)
+            except UserError as error:
+                _logger.info("The service does not know that user %s has seen the conflicts: %s", user.id, error)
+        return self.env["ir.actions.act_window"]._for_xml_id("microsoft_calendar_bridge.outlook_bridge_conflict_action")
 
     @api.model
     def _open(self, user=None, event=None):

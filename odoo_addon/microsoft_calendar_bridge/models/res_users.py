@@ -32,6 +32,7 @@ class ResUsers(models.Model):
         help="Outlook makes an online meeting of every new event, unless it has another video call. Whoever makes "
         "the event can change that.",
     )
+    outlook_bridge_has_account = fields.Boolean(compute="_compute_outlook_bridge_has_account")
     outlook_bridge_status = fields.Selection(
         selection=lambda self: self.env["outlook.bridge.account"]._fields["status"].selection,
         string="Outlook Status",
@@ -66,7 +67,7 @@ class ResUsers(models.Model):
     @property
     def SELF_READABLE_FIELDS(self):
         own = ("outlook_bridge_paired", "outlook_bridge_online_meeting", "outlook_bridge_status")
-        own += ("outlook_bridge_standing",)
+        own += ("outlook_bridge_standing", "outlook_bridge_has_account")
         return [*super().SELF_READABLE_FIELDS, *own]
 
     @property
@@ -75,6 +76,12 @@ class ResUsers(models.Model):
 
     def _compute_outlook_bridge_paired(self):
         self.outlook_bridge_paired = self._is_bridged()
+
+    def _compute_outlook_bridge_has_account(self):
+        """Others' are not said: the field is there for the user's own preferences."""
+        own = self.env.user if self._is_bridged() else self.browse()
+        for user in self:
+            user.outlook_bridge_has_account = user == own and own._outlook_bridge_status() != "none"
 
     def _compute_outlook_bridge(self):
         paired = self._is_bridged()

@@ -219,6 +219,7 @@ class FakeService:
                 "removals": None,
                 "waiting": 0,
                 "mails": 0,
+                "conflicts": 0,
                 "is_reset": False,
                 **values,
             }
@@ -348,6 +349,12 @@ class FakeService:
         sentences = {f"{name}_words" for name in fields}
         named = [{"id", *fields} | (sentences & row.keys()) for row in rows]
         return copy.deepcopy([{name: row[name] for name in names} for names, row in zip(named, rows, strict=True)])
+
+    def do_see_conflicts(self, user_id):
+        for account in self.state["accounts"]:
+            if account["user_id"] == user_id:
+                account["conflicts"] = 0
+        return self.state
 
     def do_other_value(self, line_id):
         return self.other_value

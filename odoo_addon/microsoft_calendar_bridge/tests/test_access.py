@@ -46,6 +46,7 @@ METHODS = {
         "action_log_in": "self",
         "action_review_events": "own",
         "action_review_removals": "admin",
+        "action_see_conflicts": "own",
         **dict.fromkeys(("create", "write", "unlink"), "orm"),
     },
     "outlook.bridge.check": {"action_check_again": "admin"},

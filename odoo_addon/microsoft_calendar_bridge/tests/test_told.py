@@ -113,6 +113,36 @@ class TestTold(ToldCase):
             self.ann, "mails", lambda: self.service.set_account(self.ann, mails=30), self.back_to_normal
         )
 
+    def test_conflicts(self):
+        self.comes_and_goes(
+            self.ann, "conflict", lambda: self.service.set_account(self.ann, conflicts=2), self.back_to_normal
+        )
+
+    def test_who_looks_at_the_conflicts_is_no_longer_told(self):
+        journal = self.env["outlook.bridge.journal"]
+        # nobody has anything to tell the service of
+        self.assertEqual(journal.with_user(self.ann)._open_conflicts()["res_model"], "outlook.bridge.journal")
+        self.assertFalse(self.service.called("res.users", "see_conflicts"))
+        self.service.set_account(self.ann, conflicts=2)
+        self.job()
+        journal.with_user(self.admin)._open_conflicts()
+        self.job()
+        self.assertIn("conflict", self.kinds(self.ann), "somebody else has looked at them")
+        # the menu
+        menu = self.env.ref("microsoft_calendar_bridge.outlook_bridge_menu_conflict").action
+        action = menu.with_user(self.ann).run()
+        self.assertEqual((action["res_model"], self.account(self.ann).conflicts), ("outlook.bridge.journal", 0))
+        self.job()
+        self.assertNotIn("conflict", self.kinds(self.ann))
+        # one sees them all the same if the service does not answer
+        self.service.set_account(self.ann, conflicts=1)
+        self.job()
+        self.service.down = True
+        action = self.account(self.ann).with_user(self.ann).action_see_conflicts()
+        self.assertEqual(action["res_model"], "outlook.bridge.journal")
+        self.service.down = False
+        self.assertIn("conflict", self.kinds(self.ann))
+
     def test_attention(self):
         reason = "This Microsoft account has no Outlook mailbox, or its license was removed."
         activity = self.comes_and_goes(
