@@ -7,11 +7,15 @@ use diesel::prelude::*;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::Connection;
 use super::schema::calendars::{self, dsl};
-use super::schema::{copies, meetings};
+use super::schema::{accounts, copies, meetings};
 use crate::words::Said;
+
+/// After so many failures, a calendar is listed from its beginning.
+const FAILURES_BEFORE_LISTING: i32 = 4;
 
 /// A further calendar of a mailbox.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
@@ -37,6 +41,27 @@ pub struct Calendar {
     /// Why it cannot be read now: a [`Said`].
     pub problem: Option<Value>,
 }
+
+/// The state of a calendar that was not listed yet.
+#[derive(AsChangeset)]
+#[diesel(table_name = calendars, treat_none_as_null = true)]
+struct Unlisted {
+    delta_link: Option<String>,
+    window_end: Option<DateTime<Utc>>,
+    tried_at: Option<DateTime<Utc>>,
+    retry_at: Option<DateTime<Utc>>,
+    failures: i32,
+    problem: Option<Value>,
+}
+
+const UNLISTED: Unlisted = Unlisted {
+    delta_link: None,
+    window_end: None,
+    tried_at: None,
+    retry_at: None,
+    failures: 0,
+    problem: None,
+};
 
 impl Calendar {
     /// Returns why it cannot be read now.
@@ -88,9 +113,15 @@ pub async fn due(
 }
 
 /// Stores the whole list of a mailbox's calendars. Those that Outlook does not name any more are
-/// forgotten.
-pub async fn store_list(conn: &mut Connection, account_id: i64, named: &[Named]) -> QueryResult<()> {
-    let ids: Vec<&str> = named.iter().map(|one| one.graph_id.as_str()).collect();
+/// forgotten, unless they are chosen: then reading them says what became of them.
+pub async fn store_list(
+    conn: &mut Connection,
+    account_id: i64,
+    named: &[Named],
+    chosen: &BTreeSet<String>,
+) -> QueryResult<()> {
+    let listed = named.iter().map(|one| &one.graph_id);
+    let ids: Vec<&String> = listed.chain(chosen).collect();
     diesel::delete(
         dsl::calendars
             .filter(dsl::account_id.eq(account_id))
@@ -109,6 +140,12 @@ pub async fn store_list(conn: &mut Connection, account_id: i64, named: &[Named])
         ))
         .execute(conn)
         .await?;
+    if let Some(listed_at) = named.iter().map(|one| one.listed_at).max() {
+        diesel::update(dsl::calendars.filter(dsl::account_id.eq(account_id)))
+            .set(dsl::listed_at.eq(listed_at))
+            .execute(conn)
+            .await?;
+    }
     Ok(())
 }
 
@@ -153,14 +190,40 @@ pub async fn forget_progress(
 ) -> QueryResult<usize> {
     let ids: Vec<&str> = graph_ids.into_iter().map(String::as_str).collect();
     diesel::update(dsl::calendars.filter(dsl::account_id.eq(account_id).and(dsl::graph_id.eq_any(ids))))
-        .set((
-            dsl::delta_link.eq(None::<String>),
-            dsl::window_end.eq(None::<DateTime<Utc>>),
-            dsl::tried_at.eq(None::<DateTime<Utc>>),
-            dsl::retry_at.eq(None::<DateTime<Utc>>),
-            dsl::failures.eq(0),
-            dsl::problem.eq(None::<Value>),
-        ))
+        .set(UNLISTED)
+        .execute(conn)
+        .await
+}
+
+/// Lets each calendar of a mailbox be listed from its beginning, as far as it is chosen.
+pub async fn list_anew_of(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
+    diesel::update(dsl::calendars.filter(dsl::account_id.eq(account_id)))
+        .set(UNLISTED)
+        .execute(conn)
+        .await
+}
+
+/// Lets each calendar of a database be listed from its beginning. A run in progress may still store a
+/// link of the old window; as the window has no end, that link is not used.
+pub async fn list_anew(conn: &mut Connection, database_id: Uuid) -> QueryResult<usize> {
+    let of_database = accounts::table
+        .filter(accounts::database_id.eq(database_id))
+        .select(accounts::id);
+    diesel::update(dsl::calendars.filter(dsl::account_id.eq_any(of_database)))
+        .set(UNLISTED)
+        .execute(conn)
+        .await
+}
+
+/// Forgets a calendar that a mailbox does not have any more.
+pub async fn forget(conn: &mut Connection, account_id: i64, graph_id: &str) -> QueryResult<usize> {
+    let one = dsl::account_id.eq(account_id).and(dsl::graph_id.eq(graph_id));
+    diesel::delete(dsl::calendars.filter(one)).execute(conn).await
+}
+
+/// Forgets the calendars of a mailbox that another one replaces.
+pub async fn forget_all(conn: &mut Connection, account_id: i64) -> QueryResult<usize> {
+    diesel::delete(dsl::calendars.filter(dsl::account_id.eq(account_id)))
         .execute(conn)
         .await
 }
@@ -200,6 +263,15 @@ pub async fn note_failure(
             dsl::retry_at.eq(Some(now + wait)),
             dsl::failures.eq(calendar.failures.saturating_add(1)),
             dsl::problem.eq(problem.map(serde_json::to_value).transpose().unwrap_or_default()),
+        ))
+        .execute(conn)
+        .await?;
+    // Microsoft may not accept the link any more, without saying so.
+    diesel::update(dsl::calendars.find(calendar.id))
+        .filter(dsl::failures.ge(FAILURES_BEFORE_LISTING))
+        .set((
+            dsl::delta_link.eq(None::<String>),
+            dsl::window_end.eq(None::<DateTime<Utc>>),
         ))
         .execute(conn)
         .await

@@ -4,7 +4,7 @@
 //! They are read after the user's own calendar, the one first that was not read for the longest time,
 //! as far as the time of a run permits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use diesel_async::AsyncConnection;
@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::retries;
-use super::{RENEW_WINDOW_AT, Source, ask_about_missing, next_page, resolve_rows, store, window};
+use super::{Source, ask_about_missing, next_page, open_window, reaches_far, resolve_rows, store, window};
 use crate::engine::{Engine, now};
 use crate::mailbox::error::PullError;
 use crate::mailbox::trouble::{FAILURES_BEFORE_REASON, attribute_failure, backoff};
@@ -55,9 +55,13 @@ pub async fn pull_further(
     };
     let is_old = |one: &Calendar| one.listed_at < now() - LISTED_EVERY;
     let is_named = |id: &String| known.iter().any(|one| one.graph_id == *id);
-    if known.iter().any(is_old) || !chosen.iter().all(is_named) {
-        for gone in list_again(engine, account, token, &chosen, effects).await? {
-            chosen.remove(&gone);
+    let unnamed: Vec<String> = chosen.iter().filter(|id| !is_named(id)).cloned().collect();
+    if (known.iter().any(is_old) || !unnamed.is_empty())
+        && let Some(all) = list_again(engine, account, token).await?
+    {
+        for gone in unnamed.iter().filter(|id| !all.contains(*id)) {
+            end(engine, account, gone, gone, effects).await?;
+            chosen.remove(gone);
         }
     }
     let due = {
@@ -88,7 +92,7 @@ pub async fn pull_further(
                 return Ok(false);
             }
             Err(PullError::Graph(error)) => {
-                fail(engine, &account, token, &calendar, error, &chosen, effects).await?;
+                fail(engine, &account, token, &calendar, error, effects).await?;
             }
             Err(error) => return Err(error),
         }
@@ -114,12 +118,17 @@ async fn chosen(engine: &Engine, account: &Account) -> Result<BTreeSet<String>, 
 }
 
 /// Asks Outlook for the mailbox's further calendars, and stores their list. Those that others share
-/// are left out.
+/// are left out. Returns the ids of all that Outlook has named.
 ///
 /// # Errors
 /// See [`PullError`]. The stored list then stays.
-pub async fn list(engine: &Engine, account: &Account, token: &SecretString) -> Result<Vec<Named>, PullError> {
+pub async fn list(
+    engine: &Engine,
+    account: &Account,
+    token: &SecretString,
+) -> Result<BTreeSet<String>, PullError> {
     let told = engine.graph.other_calendars(token).await?;
+    let all = told.iter().map(|one| one.id.clone()).collect();
     let mut conn = engine.store.get().await?;
     let people = People::load(&mut conn, account.database_id, now()).await?;
     let mailbox = people.mailbox_of(account);
@@ -137,28 +146,29 @@ pub async fn list(engine: &Engine, account: &Account, token: &SecretString) -> R
         })
         .collect();
     conn.transaction::<_, PullError, _>(async |conn| {
-        calendars::store_list(conn, account.id, &named).await?;
+        let chosen = accounts::by_id(conn, account.id)
+            .await?
+            .choices
+            .to_choices()
+            .calendars;
+        calendars::store_list(conn, account.id, &named, &chosen).await?;
         Ok(())
     })
     .await?;
-    Ok(named)
+    Ok(all)
 }
 
-/// Lists the calendars again, and ends those that are gone, which it returns.
+/// Lists the calendars again. Returns the ids that Outlook has named; `None` if it did not answer.
+///
+/// # Errors
+/// What is wrong with the mailbox as a whole; see [`PullError`].
 async fn list_again(
     engine: &Engine,
     account: &Account,
     token: &SecretString,
-    chosen: &BTreeSet<String>,
-    effects: &mut Effects,
-) -> Result<BTreeSet<String>, PullError> {
-    let names: BTreeMap<String, String> = {
-        let mut conn = engine.store.get().await?;
-        let known = calendars::of_account(&mut conn, account.id).await?;
-        known.into_iter().map(|one| (one.graph_id, one.name)).collect()
-    };
-    let listed = match list(engine, account, token).await {
-        Ok(listed) => listed,
+) -> Result<Option<BTreeSet<String>>, PullError> {
+    match list(engine, account, token).await {
+        Ok(all) => Ok(Some(all)),
         // The calendars may be read nevertheless.
         Err(PullError::Graph(error)) => {
             let reason = attribute_failure(engine, token, error).await?;
@@ -167,17 +177,10 @@ async fn list_again(
                 reason = reason.to_string(),
                 "the calendars are not listed"
             );
-            return Ok(BTreeSet::new());
+            Ok(None)
         }
-        Err(error) => return Err(error),
-    };
-    let is_gone = |id: &&String| !listed.iter().any(|one| one.graph_id == **id);
-    let gone: BTreeSet<String> = chosen.iter().filter(is_gone).cloned().collect();
-    for id in &gone {
-        let name = names.get(id).unwrap_or(id);
-        end(engine, account, id, name, effects).await?;
+        Err(error) => Err(error),
     }
-    Ok(gone)
 }
 
 /// Reads the delta of a calendar. Returns `false` if `until` has come and something is left.
@@ -195,10 +198,8 @@ async fn read(
     };
     let days = window(engine, account, halvings).await?;
     let mut calendar = calendar.clone();
-    let reaches_far = calendar
-        .window_end
-        .is_some_and(|end| end > now() + TimeDelta::days(days.1 / RENEW_WINDOW_AT));
-    let link = calendar.delta_link.clone().filter(|_| reaches_far);
+    let link = calendar.delta_link.clone();
+    let link = link.filter(|_| reaches_far(calendar.window_end, days.1, now()));
     let mut page = match link {
         Some(link) => next_page(engine, token, &link).await,
         None => first_page(engine, account, token, &mut calendar, days).await,
@@ -248,29 +249,20 @@ async fn first_page(
     account: &Account,
     token: &SecretString,
     calendar: &mut Calendar,
-    (days_back, days_ahead): (i64, i64),
+    days: (i64, i64),
 ) -> Result<DeltaPage, PullError> {
-    let since = now();
-    let (start, end) = (
-        since - TimeDelta::days(days_back),
-        since + TimeDelta::days(days_ahead),
-    );
-    let id = Some(calendar.graph_id.as_str());
-    let page = engine
-        .graph
-        .calendar_view_delta_start(token, id, start, end)
-        .await?;
+    let opened = open_window(engine, token, Some(&calendar.graph_id), days).await?;
     let mut conn = engine.store.get().await?;
     conn.transaction::<_, PullError, _>(async |conn| {
         leases::hold(conn, account).await?;
-        calendars::open_window(conn, calendar.id, (start, end), since).await?;
+        calendars::open_window(conn, calendar.id, (opened.start, opened.end), opened.since).await?;
         Ok(())
     })
     .await?;
-    calendar.window_start = Some(start);
-    calendar.window_end = Some(end);
-    calendar.listing_since = Some(since);
-    Ok(page)
+    calendar.window_start = Some(opened.start);
+    calendar.window_end = Some(opened.end);
+    calendar.listing_since = Some(opened.since);
+    Ok(opened.first_page)
 }
 
 /// Notes that a calendar cannot be read.
@@ -283,14 +275,13 @@ async fn fail(
     token: &SecretString,
     calendar: &Calendar,
     error: GraphError,
-    chosen: &BTreeSet<String>,
     effects: &mut Effects,
 ) -> Result<(), PullError> {
-    if error == GraphError::NotFound {
-        let gone = list_again(engine, account, token, chosen, effects).await?;
-        if gone.contains(&calendar.graph_id) {
-            return Ok(());
-        }
+    if error == GraphError::NotFound
+        && let Some(all) = list_again(engine, account, token).await?
+        && !all.contains(&calendar.graph_id)
+    {
+        return end(engine, account, &calendar.graph_id, &calendar.name, effects).await;
     }
     let is_forbidden = matches!(error, GraphError::Forbidden { .. });
     let reason = attribute_failure(engine, token, error).await?;
@@ -315,7 +306,8 @@ async fn fail(
     Ok(())
 }
 
-/// Ends a calendar that the mailbox does not have any more. Its events stay in Odoo.
+/// Ends a calendar that the mailbox does not have any more: Outlook neither names it nor finds it. Its
+/// events stay in Odoo.
 async fn end(
     engine: &Engine,
     account: &Account,
@@ -331,6 +323,7 @@ async fn end(
             let mut choices = accounts::by_id(conn, account.id).await?.choices.to_choices();
             choices.calendars.remove(graph_id);
             take_calendar_out(conn, account.id, &StoredChoices::of(choices)).await?;
+            calendars::forget(conn, account.id, graph_id).await?;
             let events = calendars::count_in_odoo(conn, account.id, graph_id).await?;
             tell(conn, account, Level::Warning, say::calendar_is_gone(name, events)).await?;
             let gone = BTreeSet::from([graph_id.to_owned()]);
@@ -357,5 +350,6 @@ async fn tell(
 /// Returns whether a mailbox has chosen further calendars. Microsoft announces only the changes of the
 /// user's own (microsoft-graph-docs#6595, #21978), so these are polled.
 pub fn follows_calendars(account: &Account) -> bool {
-    !account.choices.to_choices().calendars.is_empty()
+    let own = account.choices.to_choices();
+    own.direction.to_odoo() && !own.calendars.is_empty()
 }
