@@ -23,16 +23,16 @@ use crate::planning::planner;
 use crate::planning::planner::Effects;
 use crate::store::Connection;
 use crate::store::accounts::{self, Account};
+use crate::store::choices::{StoredChoices, take_calendar_out};
 use crate::store::databases::{Database, PlanningLock};
-use crate::store::journal::note;
-use crate::store::journal::{Done, Level};
+use crate::store::journal::{self, Done, Level, Line, note};
 use crate::store::leases::{self, Urgency};
 use crate::store::meetings::{Copy, Meeting};
 use crate::store::outbox::{self, OdooDebt, OutlookWrite, WriteKind};
 use crate::store::reason::Reason;
 use crate::store::stubs::Stub;
 use crate::store::unit::{Dossier, UnitOfWork};
-use crate::store::{addresses, api_keys, databases, mail_hours, meetings, resets};
+use crate::store::{addresses, api_keys, calendars, databases, mail_hours, meetings, resets};
 use crate::words::{Sentence, say};
 
 /// How many meetings are held in memory at once.
@@ -74,6 +74,14 @@ impl DeletePolicy {
 
     fn in_odoo(self) -> bool {
         matches!(self, Self::DeleteOdoo | Self::DeleteBoth)
+    }
+
+    /// Returns the policy for what is only read from Outlook: nothing is deleted there.
+    fn without_outlook(self) -> Self {
+        match self {
+            Self::DontDelete | Self::DeleteMicrosoft => Self::DontDelete,
+            Self::DeleteOdoo | Self::DeleteBoth => Self::DeleteOdoo,
+        }
     }
 
     /// Returns the name that Odoo's wizard uses.
@@ -261,7 +269,6 @@ fn reset_meeting(
     account: &Account,
     request: &ResetRequest,
 ) -> anyhow::Result<Option<(Option<String>, Vec<Copy>)>> {
-    let policy = request.delete_policy;
     let Dossier {
         meeting,
         copies,
@@ -269,6 +276,12 @@ fn reset_meeting(
         debt,
         ..
     } = dossier;
+    let mut own = copies.iter().filter(|c| c.account_id == account.id && !c.gone);
+    let policy = if own.clone().next().is_some() && own.all(|copy| copy.calendar.is_some()) {
+        request.delete_policy.without_outlook()
+    } else {
+        request.delete_policy
+    };
     // If the reset is requested again, these are still to be deleted.
     writes.retain(|write| write.account_id != account.id || (write.stands && policy.in_outlook()));
     let reach = reach(meeting, copies, account)?;
@@ -418,11 +431,14 @@ pub async fn forget_mailbox(
     account: &Account,
 ) -> anyhow::Result<()> {
     let user = account.odoo_user_id;
+    leave_calendars(conn, account).await?;
     each_meeting(conn, lock, account, |dossier| {
         dossier.copies.retain(|copy| copy.account_id != account.id);
         dossier.writes.retain(|write| write.account_id != account.id);
         let meeting = &mut dossier.meeting;
-        if dossier.copies.is_empty() && meeting.organizer_in_odoo() == Some(user) {
+        // By its iCalUId, a view is found again if the calendar is.
+        let is_view = meeting.view_of.is_some();
+        if dossier.copies.is_empty() && meeting.organizer_in_odoo() == Some(user) && !is_view {
             meeting.generation += 1;
             meeting.ical_uid = None;
             meeting.set_base(None)?;
@@ -430,6 +446,24 @@ pub async fn forget_mailbox(
         Ok(())
     })
     .await
+}
+
+/// Takes the further calendars of a mailbox that is forgotten out of its user's choices. Their events
+/// stay in Odoo.
+async fn leave_calendars(conn: &mut Connection, account: &Account) -> anyhow::Result<()> {
+    let mut choices = account.choices.to_choices();
+    for calendar in calendars::of_account(conn, account.id).await? {
+        if choices.calendars.remove(&calendar.graph_id) {
+            let events = calendars::count_in_odoo(conn, account.id, &calendar.graph_id).await?;
+            let left = say::calendar_is_left(&calendar.name, events);
+            let user = Some(account.odoo_user_id);
+            journal::write(conn, Line::general(account.database_id, user, Level::Info, left)).await?;
+        }
+    }
+    choices.calendars.clear();
+    take_calendar_out(conn, account.id, &StoredChoices::of(choices)).await?;
+    calendars::forget_all(conn, account.id).await?;
+    Ok(())
 }
 
 async fn each_meeting(

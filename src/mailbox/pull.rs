@@ -265,6 +265,10 @@ pub async fn pull(
     if account.pulled_once {
         effects.merge(retries::replan_due(engine, account).await?);
     } else {
+        // What was moved to a further calendar must not be made in the user's own again.
+        if !further::pull_further(engine, account, token, until, effects).await? {
+            return Ok(false);
+        }
         effects.merge(finish_first_pull(engine, account).await?);
     }
     Ok(true)

@@ -489,6 +489,7 @@ pub async fn forget_progress(
 ) -> QueryResult<usize> {
     super::put_aside::forget(conn, id).await?;
     super::troubles::forget(conn, id).await?;
+    super::calendars::list_anew_of(conn, id).await?;
     diesel::update(dsl::accounts.find(id))
         .set((
             dsl::delta_link.eq(None::<String>),
@@ -765,6 +766,7 @@ pub async fn plan_all_anew(conn: &mut Connection, database_id: Uuid) -> QueryRes
 /// progress may still store a link of the old window; as the window has no end, that link is not
 /// used.
 pub async fn list_anew(conn: &mut Connection, database_id: Uuid) -> QueryResult<usize> {
+    super::calendars::list_anew(conn, database_id).await?;
     diesel::update(dsl::accounts.filter(dsl::database_id.eq(database_id)))
         .set((
             dsl::delta_link.eq(None::<String>),

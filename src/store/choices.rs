@@ -106,6 +106,8 @@ pub async fn set_of_database(
         .set(databases::choices.eq(choices))
         .execute(conn)
         .await?;
+    // A page that was stored while they were not offered has passed over their events.
+    super::calendars::list_anew(conn, database_id).await?;
     super::accounts::plan_all_anew(conn, database_id).await
 }
 

@@ -567,6 +567,7 @@ pub async fn rebaseline(conn: &mut Connection, id: Uuid, now: DateTime<Utc>) -> 
     )
     .execute(conn)
     .await?;
+    super::calendars::list_anew(conn, id).await?;
     diesel::update(
         a::accounts
             .filter(a::database_id.eq(id))

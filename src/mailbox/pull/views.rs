@@ -18,6 +18,9 @@ use crate::store::people::Person;
 use crate::store::reason::Reason;
 use crate::store::unit::UnitOfWork;
 
+/// Ends the id of a copy that Outlook has not: what a view has left behind.
+const LEFT: &str = "#left";
+
 /// Reads the meetings with the `iCalUId`s of a page's events that are, or may be, in several
 /// calendars.
 pub(super) async fn load(
@@ -138,16 +141,21 @@ impl Page<'_> {
         Ok(FoundMeeting::Meeting(id))
     }
 
-    /// Returns the meeting that has just left the user's own calendar, if a client gave its event
-    /// another id when it was moved to a further calendar.
+    /// Returns the meeting that has left the user's own calendar, if a client gave its event another
+    /// id when it was moved to a further calendar, or if it was moved before a reset, after which no
+    /// copy is known.
     fn left_own_calendar(&mut self, event: &WireEvent, uid: &str) -> Result<Option<i64>, PullError> {
         let Some(id) = self.unit.by_ical_uid(uid) else {
             return Ok(None);
         };
-        let account = self.account.id;
+        let (account, user) = (self.account.id, self.account.odoo_user_id);
         let dossier = self.unit.get(id)?;
         let mut own = dossier.copies.iter().filter(|copy| copy.account_id == account);
-        let has_left = own.clone().next().is_some() && own.all(|copy| copy.gone);
+        let has_left = if dossier.copies.is_empty() {
+            dossier.meeting.organizer_in_odoo() == Some(user)
+        } else {
+            own.clone().next().is_some() && own.all(|copy| copy.gone)
+        };
         let is_same = link_of(event).is_none_or(|link| link == dossier.meeting.link);
         let is_wanted = !dossier.meeting.ended || dossier.meeting.archived_for_outlook;
         Ok((has_left && is_same && is_wanted).then_some(id))
@@ -230,7 +238,8 @@ impl Page<'_> {
         let uid = meeting.ical_uid.clone().filter(|_| meeting.view_of.is_none());
         let Some(uid) = uid else { return Ok(()) };
         for view in self.unit.views_by_ical_uid(&uid) {
-            for copy in self.unit.get(view)?.copies.iter_mut().filter(|copy| copy.gone) {
+            let gone = self.unit.get(view)?.copies.iter_mut().filter(|copy| copy.gone);
+            for copy in gone.filter(|copy| !copy.graph_id.ends_with(LEFT)) {
                 copy.unread = true;
                 self.wake.insert(copy.account_id);
             }
@@ -258,7 +267,7 @@ impl Page<'_> {
         // What it leaves behind, by which Odoo's record ends.
         view.copies.push(Copy {
             id: 0,
-            graph_id: format!("{}#left", copy.graph_id),
+            graph_id: format!("{}{LEFT}", copy.graph_id),
             gone: true,
             unread: false,
             ..copy.clone()
