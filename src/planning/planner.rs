@@ -47,7 +47,7 @@ use crate::planning::people::People;
 use crate::store::databases::PlanningLock;
 use crate::store::journal::{self, Decision, Level, Line};
 use crate::store::meetings::{Copy, Meeting};
-use crate::store::outbox::OutlookWrite;
+use crate::store::outbox::{OutlookWrite, WriteKind};
 use crate::store::people::Person;
 use crate::store::reason::Reason;
 use crate::store::unit::{Dossier, UnitOfWork};
@@ -164,8 +164,9 @@ impl Task<'_> {
     /// Discards what was planned and not sent. Returns `false` if a request is in flight, so that
     /// nothing may be planned now.
     fn clear_the_air(&mut self) -> bool {
-        let writes = &self.dossier.writes;
-        if writes.iter().any(|w| w.in_flight_since.is_some() || w.stands) {
+        let is_fixed = |write: &&OutlookWrite| write.in_flight_since.is_some() || write.stands;
+        let mut fixed = self.dossier.writes.iter().filter(is_fixed);
+        if fixed.any(|write| !self.is_unsettled_response(write)) {
             return false;
         }
         if let Some(debt) = self.dossier.debt.as_ref().filter(|d| d.delivered_at.is_some()) {
@@ -173,8 +174,32 @@ impl Task<'_> {
             return false;
         }
         self.dossier.debt = None;
-        self.dossier.writes.clear();
+        let mut writes = std::mem::take(&mut self.dossier.writes);
+        writes.retain(|write| self.is_unsettled_response(write));
+        self.dossier.writes = writes;
         true
+    }
+
+    /// Returns whether a write is a guest's response of which nobody learns what became of it before
+    /// the guest's mailbox is worked again. It only keeps this guest from responding.
+    fn is_unsettled_response(&self, write: &OutlookWrite) -> bool {
+        let account = self.people.account(write.account_id);
+        let is_worked = account.is_some_and(|account| account.is_connected() && account.is_active());
+        write.kind == WriteKind::Respond && write.in_flight_since.is_some() && !write.stands && !is_worked
+    }
+
+    /// Returns whether something is to be written, beside unsettled responses.
+    fn has_writes(&self) -> bool {
+        self.dossier
+            .writes
+            .iter()
+            .any(|write| !self.is_unsettled_response(write))
+    }
+
+    /// Returns whether a response from this mailbox is unsettled.
+    fn is_unsettled(&self, account_id: i64) -> bool {
+        let mut own = self.dossier.writes.iter().filter(|w| w.account_id == account_id);
+        own.any(|write| self.is_unsettled_response(write))
     }
 
     fn decide(&mut self) -> anyhow::Result<()> {

@@ -45,7 +45,8 @@ impl Task<'_> {
             }
             let earlier = answer_before(&copies, &copies[index]);
             let copy = &mut copies[index];
-            let Some(account) = self.people.account(copy.account_id).filter(|a| a.is_connected()) else {
+            let account = self.people.account(copy.account_id);
+            let Some(account) = account.filter(|a| a.is_connected() && !self.is_unsettled(a.id)) else {
                 continue;
             };
             let (Some(in_odoo), Some(address)) = (

@@ -214,7 +214,7 @@ impl Task<'_> {
             None if meeting.guests().stays_in_odoo() || meeting.guests() == Guests::Withheld => {
                 Some(Mailer::Odoo)
             }
-            None if meeting.set_aside.is_some() && self.dossier.writes.is_empty() => Some(Mailer::Odoo),
+            None if meeting.set_aside.is_some() && !self.has_writes() => Some(Mailer::Odoo),
             None => None,
         }
     }

@@ -50,7 +50,7 @@ impl Task<'_> {
     /// what others save later.
     pub(super) fn forget_savers(&mut self) {
         let meeting = &self.dossier.meeting;
-        if self.dossier.writes.is_empty() && !meeting.collected && meeting.set_aside.is_none() {
+        if !self.has_writes() && !meeting.collected && meeting.set_aside.is_none() {
             self.dossier.meeting.forget_savers();
         }
     }

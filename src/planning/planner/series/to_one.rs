@@ -60,7 +60,8 @@ impl Task<'_> {
             .iter_mut()
             .filter(|c| !c.is_organizer && !c.gone && !c.cancelled)
         {
-            let Some(account) = people.account(copy.account_id).filter(|a| a.is_connected()) else {
+            let account = people.account(copy.account_id);
+            let Some(account) = account.filter(|a| a.is_connected() && !self.is_unsettled(a.id)) else {
                 continue;
             };
             let mailbox = copy.document()?;
