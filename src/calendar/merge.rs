@@ -84,6 +84,8 @@ pub struct Conflict {
     pub kept: Side,
     pub odoo: Arg,
     pub outlook: Arg,
+    /// Whether both are single events, or both series.
+    pub same_kind: bool,
     /// The side that lost: an event, also of one occurrence, or the series whose schedule lost.
     pub fallen: Box<Document>,
 }
@@ -187,6 +189,7 @@ pub fn merge(
                     kept,
                     odoo: words::value(group, odoo),
                     outlook: words::value(group, outlook),
+                    same_kind: true,
                     fallen: Box::new(Document::single(match kept {
                         Side::Odoo => outlook.clone(),
                         Side::Outlook => odoo.clone(),

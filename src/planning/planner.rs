@@ -483,6 +483,8 @@ fn enterable(conflict: &Conflict, mailboxes: &Mailboxes) -> Option<snapshot::Val
     match conflict.group {
         // Neither a meeting of Teams nor what a guest has answered is entered there.
         Group::Online | Group::Attendees => None,
+        // A form neither begins nor ends a repetition of what Outlook has, with the times of the other.
+        Group::Time if !conflict.same_kind => None,
         Group::Time if !conflict.fallen.is_single() => schedule_values(&conflict.fallen, mailboxes).ok(),
         group => {
             let groups = BTreeSet::from([group]);

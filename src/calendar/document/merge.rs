@@ -503,6 +503,7 @@ fn merge_schedules(base: Option<&Base>, times: &EditTimes, policy: Policy, merge
                     kept,
                     odoo: words(&odoo),
                     outlook: words(&outlook),
+                    same_kind: odoo.is_single() == outlook.is_single(),
                     fallen: Box::new(match kept {
                         Side::Odoo => outlook.clone(),
                         Side::Outlook => odoo.clone(),
@@ -819,6 +820,7 @@ fn merge_slot(slot: NaiveDate, four: &Four, times: &EditTimes, policy: Policy, m
                         kept,
                         odoo: words::value(group, &in_odoo),
                         outlook: words::value(group, &in_outlook),
+                        same_kind: true,
                         fallen: Box::new(Document::single(match kept {
                             Side::Odoo => in_outlook.clone(),
                             Side::Outlook => in_odoo.clone(),

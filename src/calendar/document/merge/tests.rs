@@ -383,6 +383,16 @@ fn the_later_schedule_wins_and_both_are_told() {
         conflict.conflict.outlook.in_english("").contains("7 times"),
         "{conflict:?}"
     );
+    assert!(conflict.conflict.same_kind);
+    // What became a single event on one side is of another kind, and no form makes the one of the other.
+    let single = Document::single(base.master.clone());
+    let merged = merge(Some(&based(&base)), &odoo, &single, &times, Policy::Latest);
+    let kinds: Vec<bool> = merged
+        .conflicts
+        .iter()
+        .map(|one| one.conflict.same_kind)
+        .collect();
+    assert_eq!(kinds, [false]);
 }
 
 fn call(server: &str, token: &str) -> String {
