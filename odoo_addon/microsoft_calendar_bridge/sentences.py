@@ -288,6 +288,9 @@ SENTENCES = {
     ),
     "reason_not_taken_over": _lt("What Odoo has told of it last cannot be taken over: %(problem)s"),
     "reason_refused_by_outlook": _lt("Outlook refused it: %(problem)s. It is tried again when it is changed"),
+    "reason_refused_for_now": _lt(
+        "Outlook refuses it now: %(problem)s. It is tried again once a day, and when it is changed"
+    ),
     "reason_unreadable_in_odoo": _lt("What Odoo has of it cannot be synced: %(problem)s. Correct it in Odoo"),
     "reason_unreadable_in_outlook": _lt("What Outlook has of it cannot be read: %(problem)s. Correct it in Outlook"),
     "reason_in_vain": _lt("Microsoft fails at it each time; it is tried again once a day"),
@@ -350,6 +353,7 @@ SENTENCES = {
     "setting_client_secret": _lt("Client Secret"),
     "setting_tenant_id": _lt("Tenant ID"),
     "app_refused": _lt("Microsoft refuses the %(setting)s in the settings: %(problem)s"),
+    "app_not_accepted": _lt("Microsoft does not accept the app registration in the settings"),
     "app_of_company": _lt("It is this company's own app registration."),
     "app_secret_expires": _lt("The secret was entered as expiring on %(date)s."),
     "app_remedy": _lt(
@@ -512,9 +516,14 @@ SENTENCES = {
         "synced. To have it in Outlook, duplicate it"
     ),
     "stands_archived": _lt("it is archived in Odoo, and therefore not in Outlook. To have it in both, unarchive it"),
+    "stands_removal_on_its_way": _lt("it was deleted in Outlook, and leaves Odoo soon"),
     "stands_removal_waits": _lt(
         "it was deleted in Outlook, together with many others: it stays in Odoo until an administrator has decided "
         "about them in Settings, Calendar"
+    ),
+    "stands_shut_out": _lt(
+        "it waits, as nothing is synced for anybody, for safety: administrators read why in Settings, Calendar, "
+        "Outlook Calendar"
     ),
     "stands_paused": _lt(
         "it waits, as an administrator has paused the synchronization for everybody: it is sent once that is over"

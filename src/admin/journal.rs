@@ -38,6 +38,9 @@ pub struct JournalRequest {
     /// The event's organizer: it is said how an event stands that this service was never told of.
     #[serde(default)]
     organizer_id: Option<i32>,
+    /// A rule of another add-on keeps it out of Outlook, of which this service may know nothing.
+    #[serde(default)]
+    excluded: bool,
     #[serde(default = "default_lines")]
     limit: i64,
 }
@@ -175,12 +178,21 @@ async fn standing(
         .into_iter()
         .chain(known.iter().find(is_record));
     let Some(dossier) = both.next() else {
-        let organizer = request.organizer_id.map(|user| people.account_of_user(user));
         let title = String::new();
         let line = |said| line_of(said, request, people.now, (title, request.organizer_id));
-        return Ok(organizer.map(why_unknown).map(line).into_iter().collect());
+        let said = if request.excluded {
+            Some(not_synced(&Reason::Excluded))
+        } else {
+            let organizer = request.organizer_id.map(|user| people.account_of_user(user));
+            organizer.map(why_unknown)
+        };
+        return Ok(said.map(line).into_iter().collect());
     };
-    let waits = Waits::of(conn, dossier).await?;
+    let waits = if is_shown(dossier) && dossier.writes.is_empty() {
+        Waits::default()
+    } else {
+        Waits::of(conn, dossier).await?
+    };
     let messages = [why_apart(dossier, &people, &waits)?, about_attachments(dossier)];
     let about = || (dossier.meeting.title(), dossier.meeting.organizer_in_odoo());
     let line = |said| line_of(said, request, people.now, about());
@@ -251,6 +263,11 @@ impl Waits {
     }
 }
 
+/// Returns whether Outlook shows it in some mailbox.
+fn is_shown(dossier: &Dossier) -> bool {
+    dossier.copies.iter().any(|copy| !copy.gone)
+}
+
 /// Returns what the changes of a meeting wait for; `None` if they are on their way.
 fn why_waiting(
     account: &Person,
@@ -259,8 +276,13 @@ fn why_waiting(
     waits: &Waits,
     name: &Arg,
 ) -> Option<Sentence> {
-    let is_held = |write: &OutlookWrite| waits.holds_mails && write.collected && write.mails > 0;
-    let is_known = dossier.copies.iter().any(|copy| !copy.gone);
+    let is_held = |write: &OutlookWrite| {
+        waits.holds_mails && write.account_id == account.id && write.collected && write.mails > 0
+    };
+    let is_known = is_shown(dossier);
+    if people.database.shut_out().is_some() {
+        return Some(say::stands_shut_out());
+    }
     if people.database.paused {
         return Some(say::stands_paused());
     }
@@ -317,16 +339,22 @@ fn why_apart(dossier: &Dossier, people: &People, waits: &Waits) -> anyhow::Resul
     let Some(record) = record.filter(|_| !meeting.odoo_gone) else {
         return Ok(None);
     };
-    if !record.active() {
+    if !record.active() && !is_shown(dossier) {
         return Ok(Some(say::stands_archived().into()));
     }
-    if meeting.ended {
+    if meeting.ended && dossier.writes.is_empty() {
         return Ok(None);
     }
-    if dossier.debt.as_ref().is_some_and(|debt| debt.held_for.is_some())
-        && dossier.copies.iter().all(|copy| copy.gone)
+    if let Some(mailbox) = dossier.debt.as_ref().and_then(|debt| debt.held_for)
+        && !is_shown(dossier)
     {
-        return Ok(Some(say::stands_removal_waits().into()));
+        // Until the mailbox has been read to its end, nobody knows whether it is one of many.
+        let is_limited = people.account(mailbox).is_some_and(|one| one.is_braked);
+        return Ok(Some(if is_limited {
+            say::stands_removal_waits().into()
+        } else {
+            say::stands_removal_on_its_way().into()
+        }));
     }
     if let Some(reason) = &meeting.set_aside {
         return Ok(Some(not_synced(reason)));
@@ -341,13 +369,12 @@ fn why_apart(dossier: &Dossier, people: &People, waits: &Waits) -> anyhow::Resul
     {
         return Ok(Some(say::stands_differs_as(closed.as_part()).into()));
     }
-    let mut live = dossier.copies.iter().filter(|copy| !copy.gone).peekable();
-    let is_shown = live.peek().is_some();
-    if meeting.view_of.is_some() && !is_shown {
+    if meeting.view_of.is_some() && !is_shown(dossier) {
         let left = Reason::NotChosen(Kept::CalendarNotChosen);
         return Ok(Some(not_synced(&left)));
     }
-    if meeting.differs && is_shown && live.all(|copy| copy.calendar.is_some()) {
+    let mut live = dossier.copies.iter().filter(|copy| !copy.gone);
+    if meeting.differs && is_shown(dossier) && live.all(|copy| copy.calendar.is_some()) {
         let why = reason::choice(&Kept::FurtherCalendar);
         return Ok(Some(say::stands_differs_as(why).into()));
     }
@@ -378,14 +405,17 @@ fn why_apart(dossier: &Dossier, people: &People, waits: &Waits) -> anyhow::Resul
         return Ok(None);
     };
     let Some(organizer) = &template.organizer else {
-        let is_shown = dossier.copies.iter().any(|copy| !copy.gone);
-        return Ok((!is_shown).then(|| say::stands_without_organizer().into()));
+        return Ok((!is_shown(dossier)).then(|| say::stands_without_organizer().into()));
     };
     let name = organizer.name.as_deref().or(organizer.email.as_deref());
     let name = name.map_or_else(|| say::its_organizer().into(), Arg::from);
-    let is_known = dossier.copies.iter().any(|copy| !copy.gone);
-    let words = match people.organizer(&template) {
-        _ if is_known && dossier.writes.is_empty() => return Ok(None),
+    let is_known = is_shown(dossier);
+    let account = people.organizer(&template);
+    // What others answer is no change of the organizer's.
+    let is_own = |write: &&OutlookWrite| account.is_none_or(|account| write.account_id == account.id);
+    let has_changes = dossier.writes.iter().any(|write| is_own(&write));
+    let words = match account {
+        _ if is_known && !has_changes => return Ok(None),
         Some(account) if is_known => why_waiting(account, dossier, people, waits, &name)
             .unwrap_or_else(say::stands_changes_on_their_way),
         None if is_known => say::stands_changes_on_their_way(),

@@ -1080,6 +1080,7 @@ fn reason_of(error: &GraphError) -> Reason {
         GraphError::Transient { .. } | GraphError::GaveUp { .. } => {
             Reason::MicrosoftFails(error.words().into())
         }
+        refusal if refusal.may_succeed_later() => Reason::RefusedForNow(refusal.words().into()),
         refusal => Reason::RefusedByOutlook(refusal.words().into()),
     }
 }

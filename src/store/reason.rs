@@ -55,6 +55,8 @@ pub enum Reason {
     UnreadableInOdoo(Words),
 
     RefusedByOutlook(Words),
+    /// It may succeed later although nobody changes it.
+    RefusedForNow(Words),
     MicrosoftFails(Words),
     InVain,
     /// Outlook's event cannot be read.
@@ -123,6 +125,7 @@ impl Reason {
             Self::LostInOdoo => say::reason_lost_in_odoo(),
             Self::NotTakenOver(problem) => say::reason_not_taken_over(problem),
             Self::RefusedByOutlook(problem) => say::reason_refused_by_outlook(problem),
+            Self::RefusedForNow(problem) => say::reason_refused_for_now(problem),
             Self::UnreadableInOdoo(problem) => say::reason_unreadable_in_odoo(problem),
             Self::MicrosoftFails(problem) => return problem.said(),
             Self::UnreadableInOutlook(problem) => say::reason_unreadable_in_outlook(problem),
@@ -228,6 +231,7 @@ mod tests {
             Reason::NotTakenOver(_) => "not_taken_over",
             Reason::UnreadableInOdoo(_) => "unreadable_in_odoo",
             Reason::RefusedByOutlook(_) => "refused_by_outlook",
+            Reason::RefusedForNow(_) => "refused_for_now",
             Reason::MicrosoftFails(_) => "microsoft_fails",
             Reason::InVain => "in_vain",
             Reason::UnreadableInOutlook(_) => "unreadable_in_outlook",
@@ -271,6 +275,7 @@ mod tests {
             Reason::NotTakenOver(words()),
             Reason::UnreadableInOdoo(words()),
             Reason::RefusedByOutlook(words()),
+            Reason::RefusedForNow(words()),
             Reason::MicrosoftFails(words()),
             Reason::InVain,
             Reason::UnreadableInOutlook(words()),
@@ -299,7 +304,7 @@ mod tests {
             assert_eq!(serde_json::from_value::<Reason>(stored).expect("read"), reason);
         }
         // The number of variants of the enum.
-        assert_eq!(codes.len(), 37);
+        assert_eq!(codes.len(), 38);
     }
 
     #[test]

@@ -230,6 +230,7 @@ sentences! {
     reason_lost_in_odoo() = "Odoo does not have it any more, and nobody is known to have deleted it: Outlook keeps it";
     reason_not_taken_over(problem) = "What Odoo has told of it last cannot be taken over: {problem}";
     reason_refused_by_outlook(problem) = "Outlook refused it: {problem}. It is tried again when it is changed";
+    reason_refused_for_now(problem) = "Outlook refuses it now: {problem}. It is tried again once a day, and when it is changed";
     reason_unreadable_in_odoo(problem) = "What Odoo has of it cannot be synced: {problem}. Correct it in Odoo";
     reason_unreadable_in_outlook(problem) = "What Outlook has of it cannot be read: {problem}. Correct it in Outlook";
     reason_in_vain() = "Microsoft fails at it each time; it is tried again once a day";
@@ -281,6 +282,7 @@ sentences! {
     setting_client_secret() = "Client Secret";
     setting_tenant_id() = "Tenant ID";
     app_refused(setting, problem) = "Microsoft refuses the {setting} in the settings: {problem}";
+    app_not_accepted() = "Microsoft does not accept the app registration in the settings";
     app_of_company() = "It is this company's own app registration.";
     app_secret_expires(date) = "The secret was entered as expiring on {date}.";
     app_remedy() = "An administrator puts it right in Settings, Calendar, Outlook Calendar; nobody has to log in again for it.";
@@ -369,7 +371,9 @@ sentences! {
     stands_comparing() = "it is not known yet whether Outlook has it: the calendars are still being compared";
     stands_outside() = "it is in Odoo alone, as it is from before the connection to Outlook and lies outside of the days that are synced. To have it in Outlook, duplicate it";
     stands_archived() = "it is archived in Odoo, and therefore not in Outlook. To have it in both, unarchive it";
+    stands_removal_on_its_way() = "it was deleted in Outlook, and leaves Odoo soon";
     stands_removal_waits() = "it was deleted in Outlook, together with many others: it stays in Odoo until an administrator has decided about them in Settings, Calendar";
+    stands_shut_out() = "it waits, as nothing is synced for anybody, for safety: administrators read why in Settings, Calendar, Outlook Calendar";
     stands_paused() = "it waits, as an administrator has paused the synchronization for everybody: it is sent once that is over";
     stands_stopped(name) = "it waits, as {name} has stopped the synchronization: it is sent once {name} presses the Outlook button in the calendar";
     stands_changes_until_login(name) = "its changes wait until {name} logs in to Outlook again, with the Outlook button in the calendar";

@@ -346,7 +346,7 @@ async fn what_microsoft_refuses_for_one_event_alone_is_tried_again_on_another_da
     w.quiet().await;
     assert_eq!(w.stack.events(ANN).await.len(), 2);
     assert_eq!(
-        w.count("meetings WHERE set_aside::text LIKE '%ErrorAccessDenied%'")
+        w.count("meetings WHERE set_aside->>'code' = 'refused_for_now'")
             .await,
         1
     );

@@ -143,12 +143,15 @@ class CalendarEvent(models.Model):
             self.outlook_bridge_standing = event._outlook_bridge_standing_for_guest()
             return
         client = self.env["outlook.bridge.client"]
-        if self.env["outlook.bridge.outbox"]._is_pending(event) and not client._recently_down():
+        pending = self.env["outlook.bridge.outbox"]._describe_pending(event)
+        if pending and not client._recently_down():
             # a save reads the form before it is committed, and waits for nobody
-            self.outlook_bridge_standing = self.env._("Its last change is on its way to Outlook.")
+            self.outlook_bridge_standing = pending
             return
         key = event.sudo().recurrence_id.outlook_bridge_key or None
         about = {"user_id": None, "res_id": event.id, "key": key, "organizer_id": event.user_id.id or None}
+        if self.env["outlook.bridge.rule"]._keeps_out(event):
+            about["excluded"] = True
         unknown = self.env._(
             "Whether Outlook has it is not known now, as the Outlook bridge does not answer. What you save in Odoo is "
             "kept, and follows as soon as it is back."
@@ -176,6 +179,8 @@ class CalendarEvent(models.Model):
         if not self._is_bridged() or self.env.user.partner_id not in self.sudo().partner_ids:
             return False
         if not self.user_id or self.env["outlook.bridge.account"]._is_connected(self.user_id):
+            return False
+        if self._outlook_bridge_recorded_mailer() != "odoo":
             return False
         return self.env._(
             "It comes to your Outlook by the invitation that Odoo mails, as its organizer, %(name)s, is not connected "

@@ -274,11 +274,23 @@ class OutlookBridgeAccount(models.Model):
             ]
         )._ids
 
-    def _standing(self, paused):
-        """Returns in one sentence how this account stands; it may be empty."""
+    def _standing(self):
+        """Returns in a sentence or two how this account stands; it may be empty."""
         if self.status in (False, "none"):
             return self.env._("Not connected: press the Outlook button in the calendar.")
-        if paused:
+        state = self.env["outlook.bridge.state"]._get()
+        said = state._said()
+        if said["quarantined"]:
+            return self.env._(
+                "Nothing is synchronized for anybody, to protect your calendars. Nothing is lost: what is saved in "
+                "Odoo is kept."
+            )
+        if state.failing_since:
+            return self.env._(
+                "The Outlook bridge does not synchronize now. What you save in Odoo is kept, and follows as soon as "
+                "it does again."
+            )
+        if said["paused"]:
             return self.env._("An administrator has paused the synchronization for everybody.")
         if self.status == "stopped":
             return self.env._(

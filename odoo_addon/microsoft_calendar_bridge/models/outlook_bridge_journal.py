@@ -77,7 +77,8 @@ class OutlookBridgeJournal(models.Model):
                 user._outlook_bridge_tell("res.users", "see_conflicts", user_id=user.id)
             except UserError as error:
                 _logger.info("The service does not know that user %s has seen the conflicts: %s", user.id, error)
-        return self.env["ir.actions.act_window"]._for_xml_id("microsoft_calendar_bridge.outlook_bridge_conflict_action")
+        name = "microsoft_calendar_bridge.outlook_bridge_conflict_action"
+        return self.env["ir.actions.act_window"]._for_xml_id(name)
 
     @api.model
     def _open(self, user=None, event=None):

@@ -134,14 +134,26 @@ class OutlookBridgeOutbox(models.Model):
         return data[TOUCHED]
 
     @api.model
-    def _is_pending(self, event):
-        """Whether a change of an event, or of its series, has yet to be handed over."""
+    def _describe_pending(self, event):
+        """Says what becomes of a change of an event, or of its series, that has yet to be handed over; ``False`` if
+        there is none."""
         touched = self.env.cr.precommit.data.get(TOUCHED) or {}
         names = [(EVENT, event.id), *((SERIES, series.id) for series in event.sudo().recurrence_id)]
+        on_its_way = self.env._("Its last change is on its way to Outlook.")
         if any(name in touched for name in names):
-            return True
-        rows = [Domain("res_model", "=", model) & Domain("res_id", "=", res_id) for model, res_id in names]
-        return bool(self.sudo().search_count(Domain.OR(rows), limit=1))
+            return on_its_way
+        domains = [Domain("res_model", "=", model) & Domain("res_id", "=", res_id) for model, res_id in names]
+        last = self.sudo().search(Domain.OR(domains), order="id DESC", limit=1)
+        if not last:
+            return False
+        if last.rejected:
+            return self.env._("Not synchronized with Outlook: %s", last.rejected)
+        if last.retry_at and last.retry_at > fields.Datetime.now():
+            return self.env._(
+                "Its last change waits: a rule of this Odoo about what is synchronized, set by another add-on, fails. "
+                "Administrators are told of it."
+            )
+        return on_its_way
 
     def _note(self, model, name, names=(), **deleted):
         row = {"times": {}, "acting_uid": self.env.uid, "link": None, "was": None}

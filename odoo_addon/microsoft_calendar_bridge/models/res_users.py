@@ -32,7 +32,9 @@ class ResUsers(models.Model):
         help="Outlook makes an online meeting of every new event, unless it has another video call. Whoever makes "
         "the event can change that.",
     )
-    outlook_bridge_has_account = fields.Boolean(compute="_compute_outlook_bridge_has_account")
+    outlook_bridge_has_account = fields.Boolean(
+        "Has an Outlook Account", compute="_compute_outlook_bridge_has_account"
+    )
     outlook_bridge_status = fields.Selection(
         selection=lambda self: self.env["outlook.bridge.account"]._fields["status"].selection,
         string="Outlook Status",
@@ -97,11 +99,10 @@ class ResUsers(models.Model):
     def _compute_outlook_bridge_standing(self):
         """Says how the user's account stands, or what keeps it from being synchronized."""
         paired = self._is_bridged()
-        paused = paired and self.env["outlook.bridge.state"]._get()._said()["paused"]
         accounts = self.env["outlook.bridge.account"]._of(self) if paired else {}
         for user in self:
             account = accounts.get(user.id, self.env["outlook.bridge.account"])
-            user.outlook_bridge_standing = paired and account._standing(paused)
+            user.outlook_bridge_standing = paired and account._standing()
 
     @api.model
     def _search_outlook_bridge_is_connected(self, operator, value):

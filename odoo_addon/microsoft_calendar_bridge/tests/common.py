@@ -395,7 +395,7 @@ class FakeService:
             raise Refusal("odoo.exceptions.UserError", "Other people would be invited now: look at it again.")
         return True
 
-    def do_journal(self, user_id, res_id, limit, key=None, organizer_id=None):
+    def do_journal(self, user_id, res_id, limit, key=None, organizer_id=None, excluded=False):
         lines = [
             line for line in self.journal if user_id in (None, line["user_id"]) and res_id in (None, line["res_id"])
         ]

@@ -2,7 +2,7 @@
 # License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from ast import literal_eval
-from datetime import datetime
+from datetime import datetime, timedelta
 from unittest.mock import patch
 
 from lxml import etree
@@ -468,11 +468,54 @@ class TestStanding(ListsCase):
     def test_a_guest_of_an_organizer_who_is_not_connected(self):
         self.meeting.partner_ids += self.bob.partner_id
         self.drop_rows()
+        self.meeting._outlook_bridge_note({"outlook_bridge_mailer": "odoo"})
         self.assertFalse(self.standing(self.bob), "it is the organizer's matter")
         self.env["outlook.bridge.account"]._of(self.ann)[self.ann.id].status = "need_auth"
         self.assertIn("as its organizer, Ann, is not connected", self.standing(self.bob))
         self.meeting.partner_ids -= self.bob.partner_id
         self.assertFalse(self.standing(self.bob), "he is no guest")
+
+    def test_a_guest_whom_odoo_did_not_mail(self):
+        self.meeting.partner_ids += self.bob.partner_id
+        self.drop_rows()
+        self.env["outlook.bridge.account"]._of(self.ann)[self.ann.id].status = "need_auth"
+        for mailer, is_said in (("odoo", True), ("outlook", False), ("nobody", False)):
+            self.meeting._outlook_bridge_note({"outlook_bridge_mailer": mailer})
+            self.assertEqual(bool(self.standing(self.bob)), is_said, mailer)
+
+    def test_what_is_not_handed_over(self):
+        self.service.journal = [self.told("created")]
+        self.meeting.location = "Room 9"
+        self.settle()
+        rows = self.env["outlook.bridge.outbox"].search([])
+        rows.retry_at = datetime.now().replace(microsecond=0) + timedelta(minutes=10)
+        self.assertIn("a rule of this Odoo", self.standing(self.ann))
+        rows.write({"rejected": "It is too large.", "txid": "an earlier one"})
+        self.assertEqual(self.standing(self.ann), "Not synchronized with Outlook: It is too large.")
+        self.assertFalse(self.service.called("outlook.bridge", "journal"))
+        # what is saved later is sent with all of it
+        self.meeting.location = "Room 10"
+        self.settle()
+        self.assertEqual(self.standing(self.ann), "Its last change is on its way to Outlook.")
+
+    def test_what_a_rule_keeps_out(self):
+        rule = patch.object(type(self.env["outlook.bridge.rule"]), "_keeps_out", lambda rule, event: True)
+        self.standing(self.ann)
+        with rule:
+            self.standing(self.ann)
+        usual, kept_out = self.service.called("outlook.bridge", "journal")
+        self.assertEqual(("excluded" in usual["kwargs"], kept_out["kwargs"]["excluded"]), (False, True))
+
+    def test_an_account_that_nothing_is_synchronized_for(self):
+        self.ann.invalidate_recordset()
+        self.assertIn("In step with", self.ann.with_user(self.ann).outlook_bridge_standing)
+        state = self.env["outlook.bridge.state"]._get()
+        state.failing_since = fields.Datetime.now()
+        self.ann.invalidate_recordset()
+        self.assertIn("does not synchronize now", self.ann.with_user(self.ann).outlook_bridge_standing)
+        state.told = {**state.told, "quarantined": "It is a copy."}
+        self.ann.invalidate_recordset()
+        self.assertIn("to protect your calendars", self.ann.with_user(self.ann).outlook_bridge_standing)
 
     def test_only_in_a_form_and_for_who_may_read_it(self):
         self.service.journal = [self.told("created")]
