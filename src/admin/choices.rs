@@ -197,22 +197,32 @@ async fn list_now(engine: &Engine, database: &Database, account: &Account) -> Re
     let ask = async {
         let token = fresh_token(engine, account, database)
             .await
-            .map_err(|error| match error {
-                TokenError::NeedsLogin => say::calendars_not_told(say::log_in_again()),
-                _ => say::calendars_not_told(say::microsoft_does_not_answer()),
-            })?;
+            .map_err(why_no_token)?;
         list(engine, account, &token).await.map_err(|error| match error {
-            PullError::Graph(error) => say::calendars_not_told(error.to_string()),
-            PullError::Internal(error) => {
-                tracing::error!(error = format!("{error:#}"), "the calendars are not listed");
-                say::calendars_not_told(say::microsoft_does_not_answer())
-            }
-        })?;
-        Ok(())
+            PullError::Graph(error) => error.words(),
+            PullError::Internal(error) => not_listed(&error),
+        })
     };
-    tokio::time::timeout(LONGEST_LIST, ask)
-        .await
-        .unwrap_or_else(|_| Err(say::calendars_not_told(say::microsoft_does_not_answer())))
+    match tokio::time::timeout(LONGEST_LIST, ask).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(why)) => Err(say::calendars_not_told(why)),
+        Err(_) => Err(say::calendars_not_told(say::microsoft_does_not_answer())),
+    }
+}
+
+/// Returns why Microsoft cannot be asked now.
+fn why_no_token(error: TokenError) -> Said {
+    match error {
+        TokenError::NeedsLogin => say::log_in_again().into(),
+        TokenError::Admin => say::app_not_accepted().into(),
+        TokenError::Later { words, .. } | TokenError::Refused { words } => words,
+        TokenError::Internal(error) => not_listed(&error),
+    }
+}
+
+fn not_listed(error: &anyhow::Error) -> Said {
+    tracing::error!(error = format!("{error:#}"), "the calendars are not listed");
+    say::microsoft_does_not_answer().into()
 }
 
 /// Returns what other choices would change, for this user of Odoo to read. The events that Outlook or Odoo has not shown yet are
@@ -319,36 +329,51 @@ pub async fn set(engine: &Engine, database: &Database, request: &ChoicesRequest)
     request.choices.check().map_err(OdooError::user)?;
     let mut conn = engine.store.get().await?;
     let stored = StoredChoices::of(request.choices.clone());
-    let ids = match request.user_id {
-        Some(user) => {
-            let account = account(&mut conn, database.id, user).await?;
-            if account.choices == stored {
-                return Ok(());
-            }
-            check_calendars(&mut conn, database, &account, &request.choices).await?;
-            tell_of_calendars(&mut conn, database, &account, &request.choices).await?;
-            set_of_account(&mut conn, account.id, &stored).await?;
-            note_news(&mut conn, database.id, Some((account.id, user))).await?;
-            vec![account.id]
-        }
-        None if database.choices == stored => return Ok(()),
-        None => {
-            check_for_everybody(&request.choices)?;
-            set_of_database(&mut conn, database.id, &stored).await?;
-            note_news(&mut conn, database.id, None).await?;
-            let all = accounts::of_database(&mut conn, database.id).await?;
-            all.iter().map(|account| account.id).collect()
-        }
-    };
-    let whose = match request.user_id {
-        Some(_) => say::chosen_anew(),
-        None => say::chosen_anew_for_everybody(),
-    };
-    note(&mut conn, database, request.user_id, Level::Info, whose).await?;
+    let changed = conn
+        .transaction::<_, OdooError, _>(async |conn| {
+            // In the order of all others, who store meetings and then what their mailbox has shown.
+            let _lock = databases::serialize(conn, database.id, Purpose::Button).await?;
+            store_choices(conn, database, request, &stored).await
+        })
+        .await?;
+    let Some(ids) = changed else { return Ok(()) };
     plan_unsent(&mut conn, database, &ids).await?;
     leases::wake(&mut conn, ids, Urgency::News).await?;
     engine.wake_workers();
     Ok(())
+}
+
+/// Returns the mailboxes for which something changes; `None` if these are the choices already.
+async fn store_choices(
+    conn: &mut Connection,
+    database: &Database,
+    request: &ChoicesRequest,
+    stored: &StoredChoices,
+) -> Result<Option<Vec<i64>>, OdooError> {
+    let (ids, said) = match request.user_id {
+        Some(user) => {
+            let account = account(conn, database.id, user).await?;
+            if account.choices == *stored {
+                return Ok(None);
+            }
+            check_calendars(conn, database, &account, &request.choices).await?;
+            tell_of_calendars(conn, database, &account, &request.choices).await?;
+            set_of_account(conn, account.id, stored).await?;
+            note_news(conn, database.id, Some((account.id, user))).await?;
+            (vec![account.id], say::chosen_anew())
+        }
+        None if database.choices == *stored => return Ok(None),
+        None => {
+            check_for_everybody(&request.choices)?;
+            set_of_database(conn, database.id, stored).await?;
+            note_news(conn, database.id, None).await?;
+            let all = accounts::of_database(conn, database.id).await?;
+            let ids = all.iter().map(|account| account.id).collect();
+            (ids, say::chosen_anew_for_everybody())
+        }
+    };
+    note(conn, database, request.user_id, Level::Info, said).await?;
+    Ok(Some(ids))
 }
 
 /// Checks that a person chooses calendars of their own mailbox, of which they have seen the list.
