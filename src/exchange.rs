@@ -878,8 +878,9 @@ impl<'a> Intake<'a> {
             (AckResult::Refused, _) => {
                 // Whoever asked for it asks again.
                 meeting.put_back = false;
-                let words = ack.message.as_deref().unwrap_or("Odoo gave no reason");
-                let reason = Reason::RefusedByOdoo(Words::new(words));
+                let words = ack.message.as_deref().map(Words::new);
+                let words = words.unwrap_or_else(|| Said::from(say::odoo_gave_no_reason()).into());
+                let reason = Reason::RefusedByOdoo(words);
                 refusals::set_aside(dossier, debt.user_id, reason);
             }
         }

@@ -317,6 +317,14 @@ SENTENCES = {
         "%(n)s event(s) that Odoo's own synchronization had linked are not in the mailbox any more: they stay in Odoo "
         "alone"
     ),
+    "change_not_taken": _lt(
+        "The Outlook bridge could not take over the last change of this event. It is tried again by itself; saving the"
+        " event once more does so at once. Why it failed is in the bridge's journal."
+    ),
+    "events_not_compared": _lt(
+        "what Odoo has told of this user's events could not be compared with Outlook; it is tried again: %(problem)s"
+    ),
+    "odoo_gave_no_reason": _lt("Odoo gave no reason"),
     "not_taken_over_now": _lt("could not be taken over from Odoo; it is tried again: %(problem)s"),
     "form_short_months": _lt(
         "it is on day %(day)s: months without one have it on their last day in Outlook, and not at all in Odoo"

@@ -19,12 +19,10 @@ use crate::store::Connection;
 use crate::store::accounts::{self, BackfillState};
 use crate::store::databases::{self, Busy, Database};
 use crate::store::people::Person;
+use crate::words::say;
 
 /// How long one exchange settles what has arrived. The next one goes on.
 const SETTLING: Duration = Duration::from_secs(2);
-
-const UNSETTLED: &str =
-    "what Odoo has told of this user's events could not be compared with Outlook; it is tried again";
 
 /// What Odoo is asked to send.
 #[derive(Default)]
@@ -119,7 +117,7 @@ pub(super) async fn settle(engine: &Engine, database: &Database, users: Vec<i32>
             Err(error) if error.is::<Busy>() => break,
             Err(error) => {
                 let people = People::load(&mut conn, database.id, now()).await?;
-                parts::say_once(&mut conn, &people, Some(user), UNSETTLED, error).await?;
+                parts::say_once(&mut conn, &people, Some(user), say::events_not_compared, error).await?;
                 left.pop_front();
             }
         }

@@ -24,12 +24,8 @@ use crate::store::outbox::{self, OdooDebt};
 use crate::store::reason::{Reason, Words};
 use crate::store::unit::UnitOfWork;
 use crate::store::{Connection, fails_as_a_whole, from_json};
-use crate::words::say;
+use crate::words::{Said, Sentence, say};
 
-/// What Odoo shows in the event's conversation. The reason is in the log and in the journal, as its
-/// words are the service's.
-const NOT_TAKEN: &str = "The Outlook bridge could not take over the last change of this event. It is tried again by itself; saving the event once \
-     more does so at once. Why it failed is in the bridge's journal.";
 /// How often a change is delivered whose result cannot be stored: after a minute, then after twice
 /// as long each time.
 const MOST_ATTEMPTS: i32 = 10;
@@ -290,9 +286,12 @@ async fn reject(
         journal::write(conn, line).await?;
     }
     let rejections = about.rejections.saturating_add(1);
+    // Why it failed is in the log and in the journal, as its words are the service's.
+    let said = Said::from(say::change_not_taken());
     Ok(Rejected {
         id: about.row,
-        message: NOT_TAKEN.to_owned(),
+        words: said.to_json(),
+        message: said.message,
         rejections,
         retry_minutes: retry_minutes(rejections),
         say: is_to_be_said(rejections),
@@ -387,17 +386,17 @@ pub async fn say_once(
     conn: &mut Connection,
     people: &People,
     user_id: Option<i32>,
-    what: &str,
+    what: fn(String) -> Sentence,
     error: anyhow::Error,
 ) -> anyhow::Result<()> {
     if fails_as_a_whole(&error) {
         return Err(error);
     }
-    tracing::error!(database.uuid = %people.database.uuid, error = format!("{error:#}"), "{what}");
-    let message = format!("{what}: {error:#}");
+    let said = Said::from(what(format!("{error:#}")));
+    tracing::error!(database.uuid = %people.database.uuid, "{}", said.message);
     let id = people.database.id;
-    if !journal::said_since(conn, id, &message, people.now - TimeDelta::days(1)).await? {
-        journal::write(conn, Line::general(id, user_id, Level::Error, message)).await?;
+    if !journal::said_since(conn, id, &said.message, people.now - TimeDelta::days(1)).await? {
+        journal::write(conn, Line::general(id, user_id, Level::Error, said)).await?;
     }
     Ok(())
 }

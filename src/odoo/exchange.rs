@@ -427,6 +427,8 @@ pub struct Rejected {
     /// Of the record's last row.
     pub id: i64,
     pub message: String,
+    /// The message as a sentence.
+    pub words: Option<Value>,
     /// How many times in a row it has been rejected, including this time.
     pub rejections: u32,
     /// After how many minutes it is to be sent again.

@@ -246,6 +246,9 @@ sentences! {
     cannot_be_looked_up(reason) = "cannot be looked up in Outlook now, and is tried again: {reason}";
     links_cannot_be_looked_up(reason) = "What Odoo's own synchronization had linked cannot be looked up in the mailbox now, and is tried again; until then nothing of the mailbox is made in Odoo: {reason}";
     links_are_gone(n) = "{n} event(s) that Odoo's own synchronization had linked are not in the mailbox any more: they stay in Odoo alone";
+    change_not_taken() = "The Outlook bridge could not take over the last change of this event. It is tried again by itself; saving the event once more does so at once. Why it failed is in the bridge's journal.";
+    events_not_compared(problem) = "what Odoo has told of this user's events could not be compared with Outlook; it is tried again: {problem}";
+    odoo_gave_no_reason() = "Odoo gave no reason";
     not_taken_over_now(problem) = "could not be taken over from Odoo; it is tried again: {problem}";
 
     // What is wrong with an event, said inside the reason for which it is not synced.

@@ -11,6 +11,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..compat import GC_UNLINK_LIMIT, PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+from .outlook_bridge_sentence import render
 
 _logger = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ class OutlookBridgeOutbox(models.Model):
     times = fields.Json(readonly=True, help="The fields that changed, each with the time of its last change.")
     txid = fields.Char(required=True, readonly=True)
     rejected = fields.Char(readonly=True, help="Why the service did not take this row.")
+    rejected_words = fields.Json("Why Not Taken, as a Sentence", readonly=True)
     rejections = fields.Integer(readonly=True, help="How often it did not.")
     retry_at = fields.Datetime(
         readonly=True,
@@ -147,7 +149,8 @@ class OutlookBridgeOutbox(models.Model):
         if not last:
             return False
         if last.rejected:
-            return self.env._("Not synchronized with Outlook: %s", last.rejected)
+            why = render(self.env, last.rejected_words, last.rejected)
+            return self.env._("Not synchronized with Outlook: %s", why)
         if last.retry_at and last.retry_at > fields.Datetime.now():
             return self.env._(
                 "Its last change waits: a rule of this Odoo about what is synchronized, set by another add-on, fails. "
@@ -583,7 +586,7 @@ class OutlookBridgeOutbox(models.Model):
                 size += own
         return taken
 
-    def _say_on_event(self, record, message):
+    def _say_on_event(self, record, message, words):
         """Posts to the event's chatter, where its users look. A failure of this stops nothing else."""
         event_id = record["base_id"] if record["model"] == "calendar.recurrence" else record["id"]
         event = self.env["calendar.event"].sudo().browse(event_id or []).exists()
@@ -591,7 +594,9 @@ class OutlookBridgeOutbox(models.Model):
             return
         try:
             with self.env.cr.savepoint():
-                event.message_post(body=self.env._("Not synchronized with Outlook: %s", message))
+                # in the language of its organizer, who is to save it once more
+                env = self.with_context(lang=(event.user_id or self.env.user).lang).env
+                event.message_post(body=env._("Not synchronized with Outlook: %s", render(env, words, message)))
         except CONCURRENCY:
             raise
         except Exception:
@@ -631,10 +636,18 @@ class OutlookBridgeOutbox(models.Model):
         minutes = why.get("retry_minutes")
         retry_at = fields.Datetime.add(fields.Datetime.now(), minutes=minutes) if minutes else False
         message = why.get("message") or self.env._("The Outlook bridge did not take it.")
-        rows.write({"rejected": message, "rejections": why.get("rejections", 1), "retry_at": retry_at})
+        words = why.get("words")
+        rows.write(
+            {
+                "rejected": message,
+                "rejected_words": words,
+                "rejections": why.get("rejections", 1),
+                "retry_at": retry_at,
+            }
+        )
         _logger.warning("Outbox rows %s are put aside: %s", rows.ids, message)
         if change["record"] and why.get("say"):
-            self._say_on_event(change["record"], message)
+            self._say_on_event(change["record"], message, words)
 
     @api.model
     def _existing_left(self, sent):
@@ -701,12 +714,13 @@ class OutlookBridgeOutbox(models.Model):
             SQL(
                 """
                 SELECT count(DISTINCT (res_model, COALESCE(series_key, res_id::text))),
-                       (array_agg(rejected ORDER BY id DESC))[1]
+                       (array_agg(id ORDER BY id DESC))[1]
                   FROM outlook_bridge_outbox WHERE rejected IS NOT NULL
                 """
             )
         )
-        return (count, last) if count else None
+        last = self.sudo().browse(last or [])
+        return (count, render(self.env, last.rejected_words, last.rejected)) if count else None
 
     @api.model
     def _is_empty(self):

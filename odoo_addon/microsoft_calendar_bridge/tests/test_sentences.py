@@ -150,6 +150,22 @@ class TestSentences(ListsCase):
             with self.assertRaisesRegex(MissingError, said):
                 self.ann.with_user(self.ann).with_context(lang="de_DE").action_outlook_bridge_preview()
 
+    def test_why_a_change_was_not_taken_is_in_its_readers_language(self):
+        self.ann.lang = "de_DE"
+        self.meeting.location = "Room 9"
+        self.settle()
+        outbox = self.env["outlook.bridge.outbox"]
+        [row] = outbox.search([])
+        words = {"code": "change_not_taken", "args": {}}
+        why = {"id": row.id, "message": "It was not taken.", "words": words, "say": True, "retry_minutes": 10}
+        record = {"model": "calendar.event", "id": self.meeting.id}
+        outbox._reject({"rows": [{"id": row.id}], "record": record}, why)
+        self.assertIn("konnte die letzte Änderung dieses Termins", self.meeting.message_ids[0].body)
+        meeting = self.meeting.with_user(self.ann).with_context(lang="fr_FR")
+        self.assertIn("n'a pas pu reprendre la dernière", meeting.outlook_bridge_standing)
+        _count, last = outbox.with_context(lang="en_US")._count_rejected()
+        self.assertIn("could not take over the last change", last)
+
     def test_what_administrators_read_is_in_their_language(self):
         setting = {"code": "setting_client_secret", "args": {}}
         app = {"code": "app_refused", "args": {"setting": setting, "problem": "AADSTS7000222"}}
