@@ -312,7 +312,8 @@ def test_the_value_of_an_occurrence_a_reminder_and_a_repetition_that_was_not_kep
             site.stack.odoo.query(
                 "SELECT 1 FROM mail_activity activity JOIN res_users users ON users.id = activity.user_id "
                 "WHERE activity.active AND users.login = %s AND activity.summary LIKE %s",
-                [ANN, "%changed on both sides%"],
+                ANN,
+                "%changed on both sides%",
             )
         )
 
