@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 use super::stack::{ANN, BEN};
 use super::world::{CARLA, World, day, odoo_time, world};
 
+/// The name of each person's further calendar.
+const FURTHER: &str = "Projects";
 const USERS: [(i64, &str); 3] = [(7, ANN), (8, BEN), (9, CARLA)];
 /// How many combinations `make test` tries.
 const SAMPLE: usize = 9;
@@ -29,6 +31,8 @@ fn atoms() -> Vec<(&'static str, Value)> {
         ("without_titles", json!(["lunch"])),
         ("from", json!(first)),
         ("without_reminders", json!(true)),
+        // Stands for the person's own one.
+        ("calendars", json!([FURTHER])),
     ]
 }
 
@@ -75,6 +79,8 @@ const KINDS: [Kind; 6] = [
 enum Made {
     InOdoo,
     InOutlook,
+    /// In Outlook, in a further calendar.
+    InFurther,
 }
 
 /// How an event is expected on the other side.
@@ -111,6 +117,7 @@ fn expected(choices: &Map<String, Value>, kind: Kind, made: Made) -> Other {
     let is_against = match made {
         Made::InOdoo => is("direction", "to_odoo"),
         Made::InOutlook => is("direction", "to_outlook"),
+        Made::InFurther => is("direction", "to_outlook") || !has("calendars"),
     };
     if is_kept || is_against {
         Other::Absent
@@ -119,6 +126,29 @@ fn expected(choices: &Map<String, Value>, kind: Kind, made: Made) -> Other {
     } else {
         Other::Whole
     }
+}
+
+/// Makes the further calendar of each person, which the service must have listed before it is chosen.
+async fn make_further_calendars(w: &World) {
+    for (user, person) in USERS {
+        let path = format!("mailboxes/{person}/calendars");
+        w.stack.sim_call("POST", &path, json!({"name": FURTHER})).await;
+        let about = json!({"user_id": user});
+        let listed = w
+            .odoo
+            .call(&w.service, user, "outlook.bridge.choices", "calendars", about)
+            .await;
+        listed.expect("listed");
+    }
+}
+
+async fn further_calendar(w: &World, person: &str) -> String {
+    let mailboxes = w.stack.sim_call("GET", "mailboxes", Value::Null).await;
+    let mut people = mailboxes["value"].as_array().expect("people").iter();
+    let found = people.find(|one| one["address"] == person).expect("a person");
+    let mut calendars = found["calendars"].as_array().expect("calendars").iter();
+    let further = calendars.find(|one| one["name"] == FURTHER).expect("made");
+    further["id"].as_str().expect("an id").to_owned()
 }
 
 async fn make(w: &mut World, tried: &mut Tried) {
@@ -138,7 +168,7 @@ async fn make(w: &mut World, tried: &mut Tried) {
             }
             tried.own = json!(id);
         }
-        Made::InOutlook => {
+        Made::InOutlook | Made::InFurther => {
             let mut body = json!({"subject": tried.title,
                 "start": {"dateTime": day(days, "10:00:00"), "timeZone": "UTC"},
                 "end": {"dateTime": day(days, "11:00:00"), "timeZone": "UTC"}});
@@ -150,6 +180,9 @@ async fn make(w: &mut World, tried: &mut Tried) {
                 Kind::Free => body["showAs"] = json!("free"),
                 Kind::Family => body["categories"] = json!(["Family"]),
                 _ => {}
+            }
+            if tried.made == Made::InFurther {
+                body["calendar"] = json!(further_calendar(w, tried.person).await);
             }
             let path = format!("mailboxes/{}/events", tried.person);
             tried.own = w.stack.sim_call("POST", &path, body).await;
@@ -166,7 +199,7 @@ async fn move_it(w: &mut World, tried: &Tried) {
             let values = json!({"start": odoo_time(days, "15:00:00"), "stop": odoo_time(days, "16:00:00")});
             w.odoo.write(id, values);
         }
-        Made::InOutlook => {
+        Made::InOutlook | Made::InFurther => {
             let changes = json!({"start": {"dateTime": day(days, "15:00:00"), "timeZone": "UTC"},
                 "end": {"dateTime": day(days, "16:00:00"), "timeZone": "UTC"}});
             w.outlook_edits(tried.person, &tried.own, changes).await;
@@ -177,7 +210,7 @@ async fn move_it(w: &mut World, tried: &Tried) {
 async fn delete(w: &mut World, tried: &Tried) {
     match tried.made {
         Made::InOdoo => w.odoo.unlink(tried.own.as_i64().expect("an id")),
-        Made::InOutlook => w.outlook_deletes(tried.person, &tried.own).await,
+        Made::InOutlook | Made::InFurther => w.outlook_deletes(tried.person, &tried.own).await,
     }
 }
 
@@ -194,7 +227,7 @@ async fn on_the_other_side(w: &World, tried: &Tried, title: &str) -> Vec<String>
             };
             named.filter_map(start).collect()
         }
-        Made::InOutlook => {
+        Made::InOutlook | Made::InFurther => {
             let named = w.odoo.records.values().filter(|record| {
                 record["name"] == title
                     && record["active"] == true
@@ -228,6 +261,12 @@ async fn check(w: &World, all: &[Tried], round: usize, start: impl Fn(Made) -> &
 }
 
 async fn choose(w: &World, user: i64, choices: &Map<String, Value>) {
+    let mut choices = choices.clone();
+    if choices.contains_key("calendars") {
+        let person = USERS.iter().find(|(id, _)| *id == user).expect("a person").1;
+        let own = further_calendar(w, person).await;
+        choices.insert("calendars".to_owned(), json!([own]));
+    }
     let kwargs = json!({"user_id": user, "choices": choices});
     let chosen = w
         .odoo
@@ -254,6 +293,7 @@ async fn each_choice_alone_and_with_each_other_one() {
             .await
             .expect("connected");
     }
+    make_further_calendars(&w).await;
     // More is deleted here than a person deletes in an hour.
     let limits = json!({"brake_over": 10_000, "brake_percent": 100});
     let set = w
@@ -323,7 +363,7 @@ async fn delete_shared(w: &mut World, all: &[Shared]) {
                 let id = w.odoo.by_name(title).expect("in Odoo")["id"].as_i64();
                 w.odoo.unlink(id.expect("an id"));
             }
-            Made::InOutlook => {
+            Made::InOutlook | Made::InFurther => {
                 let event = w.stack.event(shared.tried.person, title).await;
                 let event = event.expect("in Outlook");
                 w.outlook_deletes(shared.tried.person, &event).await;
@@ -365,7 +405,7 @@ async fn try_them(w: &mut World, round: usize, combinations: &[Map<String, Value
         choices.insert("busy_title".to_owned(), json!(busy_title(user, round)));
         choose(w, user, &choices).await;
         println!("round {round}, user {user}: {}", Value::Object(choices.clone()));
-        for made in [Made::InOdoo, Made::InOutlook] {
+        for made in [Made::InOdoo, Made::InOutlook, Made::InFurther] {
             for kind in KINDS {
                 let word = if kind == Kind::Lunch { "Lunch" } else { "Event" };
                 let mut tried = Tried {
@@ -407,12 +447,13 @@ async fn try_them(w: &mut World, round: usize, combinations: &[Map<String, Value
     let mut kept: Vec<Tried> = kept.into_iter().map(|(_, tried)| tried).collect();
     check(w, &deleted, round, |_| "15:00", "deleted").await;
     check(w, &kept, round, |_| "15:00", "kept").await;
-    // Without choices, everything that is left comes to the other side, and nothing is deleted.
+    // Without choices, everything that is left comes to the other side, and nothing is deleted; what is
+    // in a further calendar stays as it was.
     for (user, _) in USERS {
         choose(w, user, &Map::new()).await;
     }
     w.quiet().await;
-    for tried in &mut kept {
+    for tried in kept.iter_mut().filter(|tried| tried.made != Made::InFurther) {
         tried.other = Other::Whole;
     }
     check(w, &deleted, round, |_| "15:00", "deleted, and all is synced").await;
