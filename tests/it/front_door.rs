@@ -49,14 +49,19 @@ async fn status(
 
 /// Sends an incomplete request, and returns the first line of the answer.
 async fn answer_to(service: &Service, text: &str) -> String {
+    let answer = whole_answer_to(service, text).await;
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Sends a request as it is, which may be incomplete, and returns the answer with its headers.
+pub(super) async fn whole_answer_to(service: &Service, text: &str) -> String {
     let address = service.url.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.write_all(text.as_bytes()).await.expect("sent");
     let mut answer = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(15), stream.read_to_end(&mut answer)).await;
     read.expect("it is not waited for for ever").ok();
-    let answer = String::from_utf8_lossy(&answer);
-    answer.lines().next().unwrap_or_default().to_owned()
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::convergence::service::command;
+use super::front_door::whole_answer_to;
 use super::odoo::Odoo;
 use super::stack::{ANN, ODOO_URL, Service, Stack, enroll};
 use super::world::{World, world};
@@ -49,6 +50,54 @@ async fn each_answer_says_which_versions_the_service_understands() {
     let said = answered(&service, "/jsonrpc").await;
     assert!(said.0 <= said.1);
     assert_eq!(answered(&service, "/json/2/outlook.bridge/status").await, said);
+}
+
+/// The add-on takes no answer without them for the service's.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_refusal_says_which_versions_the_service_understands() {
+    let stack = Stack::start().await;
+    let service = stack.serve().await;
+    let status = "POST /json/2/outlook.bridge/status HTTP/1.1\r\nHost: x\r\n";
+    let key = "X-Odoo-Database: x\r\nAuthorization: bearer wrong\r\n";
+    let json = "Content-Type: application/json\r\n";
+    for (code, request) in [
+        (404, "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n".to_owned()),
+        (404, "GET /%FF/%FF HTTP/1.1\r\nHost: x\r\n\r\n".to_owned()),
+        (
+            404,
+            "POST /json/2/outlook.bridge HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+        ),
+        (405, "GET /jsonrpc HTTP/1.1\r\nHost: x\r\n\r\n".to_owned()),
+        (401, format!("{status}\r\n")),
+        (401, format!("{status}{key}\r\n")),
+        (422, format!("{status}Authorization: bearer wrong\r\n\r\n")),
+        (411, format!("{status}Transfer-Encoding: chunked\r\n\r\n")),
+        (
+            413,
+            "POST /jsonrpc HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n".to_owned(),
+        ),
+        (415, format!("{status}{key}Content-Encoding: gzip\r\n\r\n")),
+        (
+            415,
+            "POST /web/session/check HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+        ),
+        (
+            408,
+            "POST /jsonrpc HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{".to_owned(),
+        ),
+        (
+            200,
+            format!("POST /jsonrpc HTTP/1.1\r\nHost: x\r\n{json}Content-Length: 2\r\n\r\n[]"),
+        ),
+    ] {
+        let answer = whole_answer_to(&service, &request).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {code}")),
+            "{request}{answer}"
+        );
+        let headers = answer.to_lowercase();
+        assert!(headers.contains("\r\nx-bridge-api: 1\r\n"), "{request}{answer}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

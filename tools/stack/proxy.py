@@ -8,6 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import requests
 
 
+VERSIONS = ("X-Bridge-Api-Lowest", "X-Bridge-Api")
+
+
 class Loss(Enum):
     REQUEST = "the service never hears of it"
     ANSWER = "the service has done it, Odoo never hears of it"
@@ -20,7 +23,7 @@ class Proxy:
         self.target = target
         self.lost: list[bytes] = []
         # The versions of the exchange that the service seems to understand, the lowest and the latest.
-        # Without them, the answer says nothing, which means the first version.
+        # Without them, the service's own.
         self.versions: tuple[int, int] | None = None
         self._lock = threading.Lock()
         self._rule: tuple[Loss, Callable[[bytes], bool], int] | None = None
@@ -47,8 +50,9 @@ class Proxy:
                 self.send_response(answer.status_code)
                 self.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
                 self.send_header("Content-Length", str(len(answer.content)))
-                if proxy.versions:
-                    for name, version in zip(("X-Bridge-Api-Lowest", "X-Bridge-Api"), proxy.versions, strict=True):
+                own = [answer.headers.get(name) for name in VERSIONS]
+                for name, version in zip(VERSIONS, proxy.versions or own, strict=True):
+                    if version is not None:
                         self.send_header(name, str(version))
                 self.end_headers()
                 self.wfile.write(answer.content)

@@ -175,19 +175,11 @@ class OutlookBridgeClient(models.AbstractModel):
         call = self._describe(model, method, kwargs, uid or self.env.uid or SUPERUSER_ID, api_key)
         try:
             response = self._post(url, call, timeout)
-            result, refusal = self._read_answer(response)
             lowest, latest = self._read_versions(response.headers)
+            result, refusal = self._read_answer(response)
         except (requests.RequestException, ValueError) as error:
-            _unreachable[url] = time.monotonic()
             _logger.debug("%s.%s: %s", model, method, type(error).__name__)
-            raise BridgeUnavailable(
-                self.env._(
-                    "The Outlook bridge does not answer at %(url)s. What you save in Odoo is kept and follows as "
-                    "soon as it is back. Check that the service outlook-bridge runs and can be reached from the "
-                    "Odoo server, and its address in Settings > Calendar > Outlook Calendar.",
-                    url=url,
-                )
-            ) from error
+            raise self._no_answer(url) from error
         _unreachable.pop(url, None)
         # unpairing is the same in every version
         if method != "unpair":
@@ -195,6 +187,20 @@ class OutlookBridgeClient(models.AbstractModel):
         if refusal is not None:
             self._raise(refusal)
         return result
+
+    @api.model
+    def _no_answer(self, url=None):
+        """Returns the error that says that the service does not answer, and notes that it does not."""
+        url = url or self._get_url()
+        _unreachable[url] = time.monotonic()
+        return BridgeUnavailable(
+            self.env._(
+                "The Outlook bridge does not answer at %(url)s. What you save in Odoo is kept and follows as "
+                "soon as it is back. Check that the service outlook-bridge runs and can be reached from the "
+                "Odoo server, and its address in Settings > Calendar > Outlook Calendar.",
+                url=url,
+            )
+        )
 
     @api.model
     def _describe(self, model, method, kwargs, uid, api_key=None):
@@ -209,8 +215,8 @@ class OutlookBridgeClient(models.AbstractModel):
 
     @api.model
     def _call_unheard(self, model, method):
-        """Returns a function that makes this call and does not read the answer, or None while the
-        service is not to be called.
+        """Returns a function that makes this call and does not read what is answered, or None while
+        the service is not to be called.
 
         The function returns whether there was an answer. It does not use the database, so that a
         thread may run it after the end of this transaction.
@@ -222,8 +228,8 @@ class OutlookBridgeClient(models.AbstractModel):
 
         def call():
             try:
-                self._post(url, described, QUICK)
-            except requests.RequestException as error:
+                self._read_versions(self._post(url, described, QUICK).headers)
+            except (requests.RequestException, ValueError) as error:
                 _unreachable[url] = time.monotonic()
                 _logger.debug("%s.%s: %s", model, method, type(error).__name__)
                 return False
@@ -233,8 +239,12 @@ class OutlookBridgeClient(models.AbstractModel):
 
     @api.model
     def _read_versions(self, headers):
-        """Returns the versions that the service understands, or raises ValueError. Without headers: 1."""
-        latest = int(headers.get(HEADER_API, 1))
+        """Returns the versions that the service understands, or raises ValueError.
+
+        The service says them in each answer. What does not is a proxy's or another service's, also
+        with status 200.
+        """
+        latest = int(headers.get(HEADER_API, ""))
         return int(headers.get(HEADER_API_LOWEST, latest)), latest
 
     @api.model

@@ -212,20 +212,24 @@ class OutlookBridgeExchange(models.AbstractModel):
         }
         # hold no database locks while the service works
         self.env.cr.commit()  # pylint: disable=invalid-commit
+        client = self.env["outlook.bridge.client"]
         try:
-            answer = self.env["outlook.bridge.client"]._call(
+            answer = client._call(
                 "calendar.event",
                 "sync",
                 uid=user_id or SUPERUSER_ID,
                 timeout=(timeout[0], timeout[1] + wait_ms / 1000),
                 **request,
             )
+            # what is not understood acknowledges nothing, and takes no results
+            if not (isinstance(answer, dict) and isinstance(answer.get("state"), dict)):
+                raise client._no_answer()
         except UserError as error:
             report["outcome"] = "down" if isinstance(error, BridgeUnavailable) else "refused"
             self._committing(self._note_error, error)
             return False
         is_asked = self._committing(self._take_answer, answer, changes, sent, tag)
-        report["state"] = answer.get("state") or {}
+        report["state"] = answer["state"]
         if report["state"].get("quarantined"):
             report["outcome"] = "quarantined"
             return False
@@ -304,7 +308,7 @@ class OutlookBridgeExchange(models.AbstractModel):
         fence = self.env["outlook.bridge.fence"]._get()
         if not fence.last_contact or state.last_error:
             _logger.info("The Outlook bridge answers")
-        told = answer.get("state") or {}
+        told = answer["state"]
         state._store(told, tag)
         outbox = self.env["outlook.bridge.outbox"]
         told_by = {row["id"]: change for change in changes for row in change["rows"]}

@@ -19,6 +19,7 @@ from .common import CODE, URL, BridgeCase, FakeResponse, Refusal
 POST = OutlookBridgeClient._post
 # the oldest and the newest service that understand this add-on, and those just beyond
 NEIGHBORS = [(API_LOWEST - 1, API_LOWEST), (API, API), (API, API + 1)]
+OURS = {"X-Bridge-Api": str(API), "X-Bridge-Api-Lowest": str(API_LOWEST)}
 OLD, NEW = (API_LOWEST - 1, API_LOWEST - 1), (API + 1, API + 2)
 
 
@@ -62,24 +63,69 @@ class TestVersions(BridgeCase):
     def test_what_is_no_answer_of_the_service_decides_nothing(self):
         client = self.env["outlook.bridge.client"]
         for status, body in ((502, {"message": "Bad gateway"}), (404, []), (301, {}), (200, {"jsonrpc": "2.0"})):
+            response = FakeResponse(body, OURS, status)
+            answering = patch.object(OutlookBridgeClient, "_post", return_value=response)
+            with answering, self.assertRaises(BridgeUnavailable):
+                client._call("outlook.bridge", "status", url=URL)
+
+    def test_what_does_not_say_its_version_is_another_s_answer(self):
+        client = self.env["outlook.bridge.client"]
+        refusal = {"name": "odoo.exceptions.AccessDenied", "message": "Log in."}
+        for status, body in ((200, {}), (200, []), (200, True), (401, refusal), (200, {"jsonrpc": "2.0", "result": 1})):
             response = FakeResponse(body, {}, status)
             answering = patch.object(OutlookBridgeClient, "_post", return_value=response)
             with answering, self.assertRaises(BridgeUnavailable):
                 client._call("outlook.bridge", "status", url=URL)
 
+    def test_a_signal_is_heard_by_the_service_alone(self):
+        self.pair(self.ann)
+        for headers, heard in ((OURS, True), ({}, False)):
+            call = self.env["outlook.bridge.client"]._call_unheard("outlook.bridge", "signal")
+            with patch.object(OutlookBridgeClient, "_post", return_value=FakeResponse({}, headers)):
+                self.assertEqual(call(), heard)
+
+    def test_a_foreign_answer_settles_nothing(self):
+        """A page of a proxy, or another service at this address, takes neither changes nor results."""
+        self.pair(self.ann)
+        self.event(user=self.ann)
+        self.settle()
+        self.env["outlook.bridge.result"]._record([{"id": 1, "result": "applied"}])
+        fence, state = self.env["outlook.bridge.fence"]._get(), self.env["outlook.bridge.state"]._get()
+
+        def stored():
+            self.env.invalidate_all()
+            counts = [self.env[f"outlook.bridge.{name}"].search_count([]) for name in ("outbox", "result")]
+            return [*counts, fence.nonce, fence.last_contact, state.told]
+
+        before = stored()
+        for headers, body in (
+            ({}, {}),
+            ({}, {"state": {}}),
+            (OURS, {}),
+            (OURS, []),
+            (OURS, {"state": None}),
+            (OURS, {"state": []}),
+        ):
+            with patch.object(OutlookBridgeClient, "_post", return_value=FakeResponse(body, headers)):
+                self.assertEqual(self.exchange()["outcome"], "down", body)
+            self.assertEqual(stored(), before, body)
+            self.assertIn("does not answer", self.status())
+        self.assertEqual(self.exchange()["outcome"], "done")
+        self.assertEqual(stored()[:2], [0, 0])
+
     def test_either_dialect_is_understood(self):
         client = self.env["outlook.bridge.client"]
         data = {"name": "odoo.exceptions.MissingError", "message": "Gone"}
         for status, body in ((404, data), (200, {"jsonrpc": "2.0", "error": {"message": "Odoo", "data": data}})):
-            response = FakeResponse(body, {}, status)
+            response = FakeResponse(body, OURS, status)
             answering = patch.object(OutlookBridgeClient, "_post", return_value=response)
             with answering, self.assertRaisesRegex(MissingError, "Gone"):
                 client._call("outlook.bridge", "status", url=URL)
         for body in (7, {"jsonrpc": "2.0", "result": 7}):
-            response = FakeResponse(body, {})
+            response = FakeResponse(body, OURS)
             with patch.object(OutlookBridgeClient, "_post", return_value=response):
                 self.assertEqual(client._call("outlook.bridge", "status", url=URL), 7)
-        busy = FakeResponse({"name": "odoo.exceptions.UserError", "message": "Busy"}, {}, 429)
+        busy = FakeResponse({"name": "odoo.exceptions.UserError", "message": "Busy"}, OURS, 429)
         with patch.object(OutlookBridgeClient, "_post", return_value=busy), self.assertRaisesRegex(UserError, "Busy"):
             client._call("outlook.bridge", "status", url=URL)
 
@@ -91,11 +137,6 @@ class TestVersions(BridgeCase):
             self.assertEqual(self.exchange()["outcome"], "done", versions)
             self.assertFalse(self.env["outlook.bridge.outbox"].search_count([]), versions)
             self.assertIn("The bridge answers", self.status())
-
-    def test_a_service_that_says_nothing_has_the_first_version(self):
-        self.pair(self.ann)
-        self.service.headers = {}
-        self.assertEqual(self.exchange()["outcome"], "done")
 
     def test_of_strangers_it_is_said_which_one_to_upgrade(self):
         self.pair(self.ann)
