@@ -94,6 +94,9 @@ pub async fn read(
     Ok(lines)
 }
 
+/// The values that add-ons do not know that do not know `by_occurrence` (in `records::JOURNAL`, too).
+const NEWER_VALUES: [&str; 2] = ["reminder_minutes", "rule"];
+
 /// The value of a conflict that was not kept, as it can be saved in Odoo.
 #[derive(Debug, Serialize)]
 pub struct OtherValue {
@@ -106,6 +109,9 @@ pub struct OtherValue {
     /// Fields of Odoo's event, `reminder_minutes`, or the times of a series' first event with `rule`
     /// and `tz`.
     values: Value,
+    /// Who does not know which events are meant, or these values, would save it wrongly.
+    #[serde(skip)]
+    pub needs_by_occurrence: bool,
 }
 
 /// Returns the value that a line says was not kept; `None` if there is none, or no longer an
@@ -129,11 +135,14 @@ pub async fn other_value(
         (Some(_), None) => (found.odoo_id, Some("all_events")),
         (None, _) => (found.odoo_id, None),
     };
+    let needs_by_occurrence =
+        update == Some("self_only") || NEWER_VALUES.iter().any(|name| found.values.get(name).is_some());
     Ok(Some(OtherValue {
         res_id,
         key: found.series_key,
         recurrence_update: update,
         values: found.values,
+        needs_by_occurrence,
     }))
 }
 

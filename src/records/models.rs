@@ -79,12 +79,18 @@ pub const JOURNAL: Model = Model {
         field("conflict_odoo_words", Kind::Sentence),
         field("conflict_outlook", Kind::Text),
         field("conflict_outlook_words", Kind::Sentence),
-        // The value that was not kept can be written to Odoo's event.
+        // The value that was not kept can be written to Odoo's event, also by an add-on that does not
+        // know `by_occurrence` of `other_value`.
         field("can_take_other", Kind::Boolean),
+        // It can be written by one that does.
+        field("can_take_by_occurrence", Kind::Boolean),
     ],
     source: "SELECT id, at AS time, level, title, message, words AS message_words, side, mails, odoo_user_id AS user_id,
             organizer_id, odoo_id AS res_id, series_key AS key, conflict_field, conflict_slot::text AS conflict_slot, conflict_kept,
-            conflict_odoo, conflict_odoo_words, conflict_outlook, conflict_outlook_words, conflict_other IS NOT NULL AS can_take_other
+            conflict_odoo, conflict_odoo_words, conflict_outlook, conflict_outlook_words,
+            conflict_other IS NOT NULL AND conflict_slot IS NULL
+                AND NOT conflict_other ?| ARRAY['reminder_minutes', 'rule'] AS can_take_other,
+            conflict_other IS NOT NULL AS can_take_by_occurrence
        FROM journal WHERE database_id = $1",
     order: "id desc",
     // As the rule of the add-on says.

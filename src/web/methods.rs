@@ -267,6 +267,9 @@ pub(super) struct Notified {
 #[derive(Deserialize)]
 struct OtherValueRequest {
     line_id: i64,
+    /// The caller can save values of one occurrence, reminders and repetitions.
+    #[serde(default)]
+    by_occurrence: bool,
 }
 
 /// The keyword arguments of `outlook.bridge.trouble.retry`.
@@ -384,7 +387,14 @@ impl Methods {
             |engine, caller, request: OtherValueRequest| {
                 let mut conn = engine.store.get().await?;
                 let found = journal::other_value(&mut conn, caller.database.id, request.line_id).await?;
-                found.ok_or_else(|| OdooError::missing(say::refusal_value_forgotten()))?
+                let found = found.ok_or_else(|| OdooError::missing(say::refusal_value_forgotten()))?;
+                if found.needs_by_occurrence && !request.by_occurrence {
+                    return Err(OdooError::user(
+                        "This value is of one occurrence, a reminder or a repetition. The add-on of this Odoo is \
+                         too old to save it: upgrade the add-on.",
+                    ));
+                }
+                found
             }
         );
         method!(

@@ -237,7 +237,7 @@ static OF_ROWS: [Method; 8] = [
     method(
         "outlook.bridge.journal",
         "other_value",
-        &["line_id"],
+        &["line_id", "by_occurrence"],
         Row,
         Administrator,
         Reads,

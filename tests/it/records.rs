@@ -406,7 +406,11 @@ async fn nothing_of_another_database_is_found_or_changed() {
     let line = ask(&w.odoo, &w.service, JOURNAL, "search", json!({"limit": 1})).await;
     let lost = values(&w, MEETING, json!([["state", "=", "deleted"]]), "id").await;
     for (model, method, kwargs) in [
-        (JOURNAL, "other_value", json!({"line_id": line[0]})),
+        (
+            JOURNAL,
+            "other_value",
+            json!({"line_id": line[0], "by_occurrence": true}),
+        ),
         (MEETING, "preview_put_back", json!({"meeting_id": lost[0]})),
         (MEETING, "put_back", json!({"meeting_id": lost[0], "invited": []})),
     ] {
@@ -447,14 +451,22 @@ async fn a_conflict_shows_both_values_and_the_other_one_can_be_had() {
                 &found[0]["conflict_field"],
                 &found[0]["conflict_kept"],
                 &found[0]["can_take_other"],
+                &found[0]["can_take_by_occurrence"],
                 &found[0]["res_id"],
             ),
-            (&json!("title"), &json!(policy), &json!(true), &json!(id))
+            (
+                &json!("title"),
+                &json!(policy),
+                &json!(true),
+                &json!(true),
+                &json!(id)
+            )
         );
         assert_eq!(
             (&found[0]["conflict_odoo"], &found[0]["conflict_outlook"]),
             (&json!("Odoo’s"), &json!("Outlook’s"))
         );
+        // An add-on that does not know the argument gets what it has always got.
         let line = json!({"line_id": found[0]["id"]});
         let told = ask(&w.odoo, &w.service, JOURNAL, "other_value", line).await;
         assert_eq!(
@@ -493,7 +505,8 @@ async fn a_conflict_shows_both_values_and_the_other_one_can_be_had() {
     }
 }
 
-/// Lets both sides change the same, and returns what is said of the value that was not kept.
+/// Lets both sides change the same, and returns what is said of the value that was not kept. It is
+/// one that only add-ons save that know `by_occurrence`.
 async fn not_kept(w: &mut World, policy: &str) -> (Value, Value) {
     w.quiet().await;
     let conflicts = json!([["conflict_field", "!=", false]]);
@@ -505,10 +518,20 @@ async fn not_kept(w: &mut World, policy: &str) -> (Value, Value) {
     );
     let line = found[0].clone();
     assert_eq!(
-        (&line["conflict_kept"], &line["can_take_other"]),
-        (&json!(policy), &json!(true))
+        (
+            &line["conflict_kept"],
+            &line["can_take_other"],
+            &line["can_take_by_occurrence"]
+        ),
+        (&json!(policy), &json!(false), &json!(true))
     );
     let asked = json!({"line_id": line["id"]});
+    let refused = w.odoo.call(&w.service, 2, JOURNAL, "other_value", asked).await;
+    let refused = refused.expect_err("an older add-on");
+    assert_eq!(refused["data"]["name"], "odoo.exceptions.UserError");
+    let said = refused["data"]["message"].as_str().expect("words");
+    assert!(said.contains("upgrade the add-on"), "{said}");
+    let asked = json!({"line_id": line["id"], "by_occurrence": true});
     let told = ask(&w.odoo, &w.service, JOURNAL, "other_value", asked).await;
     (line, told)
 }
@@ -574,7 +597,7 @@ async fn a_value_of_one_occurrence_that_was_not_kept_can_be_had() {
         // Once the occurrence is gone, nothing can be saved.
         w.odoo.set_there(id, 1, false);
         w.quiet().await;
-        let asked = json!({"line_id": line["id"]});
+        let asked = json!({"line_id": line["id"], "by_occurrence": true});
         let none = w.odoo.call(&w.service, 2, JOURNAL, "other_value", asked).await;
         assert_eq!(
             none.expect_err("it is gone")["data"]["name"],

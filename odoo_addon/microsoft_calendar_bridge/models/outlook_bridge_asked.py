@@ -29,6 +29,9 @@ class OutlookBridgeAsked(models.AbstractModel):
     # Odoo wants a table of every model. The methods below see to it that no query reads this one.
     _table_query = SQL("SELECT NULL::integer AS id WHERE FALSE")
 
+    # Fields that an older service does not have, whose names it refuses.
+    _newer = ()
+
     @api.model
     def _ask(self, method, **kwargs):
         """Calls the service, which knows the model by the same name."""
@@ -115,8 +118,7 @@ class OutlookBridgeAsked(models.AbstractModel):
         domain = self._allowed(domain)
         if domain is False:
             return self.browse()
-        names = [field.name for field in wanted]
-        asked = {"domain": domain, "fields": names or ["id"], "order": order or None}
+        asked = {"domain": domain, "fields": self._names_of(wanted), "order": order or None}
         return self._fill(self._ask_page("search_read", offset, limit, **asked), wanted)
 
     @api.model
@@ -130,10 +132,16 @@ class OutlookBridgeAsked(models.AbstractModel):
         return new + self.browse(self._search([("id", "in", self.ids)], bypass_access=True)) if self else self
 
     def _fetch_query(self, query, fields):
-        names = [field.name for field in fields]
+        names = self._names_of(fields)
         pages = split_every(PAGE, query)
-        rows = [row for ids in pages for row in self._ask("read", ids=list(ids), fields=names or ["id"])]
+        rows = [row for ids in pages for row in self._ask("read", ids=list(ids), fields=names)]
         return self._fill(rows, fields)
+
+    @api.model
+    def _names_of(self, wanted):
+        """Returns which fields to ask for, or nothing to ask for all that the service has."""
+        names = [field.name for field in wanted]
+        return [] if set(names) & set(self._newer) else names or ["id"]
 
     @api.model
     def _fill(self, rows, wanted):
@@ -142,7 +150,7 @@ class OutlookBridgeAsked(models.AbstractModel):
         for field in wanted:
             if field.name == "id":
                 continue
-            values = [row[field.name] for row in rows]
+            values = [row.get(field.name, False) for row in rows]
             if field.type == "text":
                 # a sentence of the service comes with its code and its arguments
                 words = [row.get(f"{field.name}_words") for row in rows]

@@ -21,6 +21,7 @@ class OutlookBridgeJournal(models.Model):
     _auto = False
     _log_access = False
     _order = "id desc"
+    _newer = ("conflict_slot", "can_take_by_occurrence")
 
     time = fields.Datetime(readonly=True)
     level = fields.Selection([("info", "Information"), ("warning", "Warning"), ("error", "Error")], readonly=True)
@@ -48,15 +49,21 @@ class OutlookBridgeJournal(models.Model):
     conflict_kept = fields.Selection([("odoo", "Odoo's"), ("outlook", "Outlook's")], "Kept", readonly=True)
     conflict_odoo = fields.Text("In Odoo", readonly=True)
     conflict_outlook = fields.Text("In Outlook", readonly=True)
+    # without what only newer add-ons can save
     can_take_other = fields.Boolean(readonly=True)
+    can_take_by_occurrence = fields.Boolean("Can Take Value by Occurrence", readonly=True)
 
     def action_take_other(self):
         """Saves the value that was not kept, as if the user had entered it in the event's form."""
         self.ensure_one()
         self.check_access("read")
-        told = self.env["outlook.bridge.client"]._call("outlook.bridge.journal", "other_value", line_id=self.id)
+        told = self.env["outlook.bridge.client"]._call(
+            "outlook.bridge.journal", "other_value", line_id=self.id, by_occurrence=True
+        )
         event = self._events().get(self.id, self.env["calendar.event"])
-        if (update := told["recurrence_update"]) == "self_only":
+        # an older service does not say it
+        update = told.get("recurrence_update", "all_events" if event.recurrency else None)
+        if update == "self_only":
             event = event.recurrence_id.calendar_event_ids.filtered(lambda one: one.id == told["res_id"])
         elif update:
             event = event.recurrence_id.base_event_id

@@ -345,9 +345,11 @@ class FakeService:
         rows = rows[start:][: page.get("limit")]
         if method == "search":
             return [row["id"] for row in rows]
-        # a text comes with its sentence
+        if unknown := [name for name in fields for row in rows if name not in row]:
+            raise Refusal("odoo.exceptions.UserError", f"{model} has no field '{unknown[0]}'.")
+        # a text comes with its sentence, and all fields if none is named
         sentences = {f"{name}_words" for name in fields}
-        named = [{"id", *fields} | (sentences & row.keys()) for row in rows]
+        named = [{"id", *fields} | (sentences & row.keys()) if fields else row.keys() for row in rows]
         return copy.deepcopy([{name: row[name] for name in names} for names, row in zip(named, rows, strict=True)])
 
     def do_see_conflicts(self, user_id):
@@ -356,7 +358,7 @@ class FakeService:
                 account["conflicts"] = 0
         return self.state
 
-    def do_other_value(self, line_id):
+    def do_other_value(self, line_id, by_occurrence):
         return self.other_value
 
     def do_retry(self, ids):

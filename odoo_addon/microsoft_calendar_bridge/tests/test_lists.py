@@ -58,7 +58,7 @@ class ListsCase(BridgeCase):
             "mails": 0,
             **dict.fromkeys(("conflict_field", "conflict_kept", "conflict_odoo", "conflict_outlook"), False),
             "conflict_slot": False,
-            "can_take_other": False,
+            **dict.fromkeys(("can_take_other", "can_take_by_occurrence"), False),
             "message": "created in Outlook · no mail",
             **values,
         }
@@ -560,7 +560,7 @@ class TestActions(ListsCase):
         line.action_take_other()
         self.assertEqual((self.meeting.name, self.meeting.location, self.meeting.user_id), ("Theirs", False, self.ann))
         self.assertTrue(self.meeting.active, "nothing but what a person can enter is saved")
-        self.assertEqual(self.asked(JOURNAL, "other_value"), [{"line_id": 9}])
+        self.assertEqual(self.asked(JOURNAL, "other_value"), [{"line_id": 9, "by_occurrence": True}])
 
     def test_take_the_other_value_for_a_series(self):
         rule = {"recurrency": True, "rrule_type": "daily", "end_type": "count", "count": 2}
@@ -570,6 +570,24 @@ class TestActions(ListsCase):
         self.not_kept({"name": "Theirs"}, key="k", recurrence_update="all_events")
         self.found(JOURNAL, self.ann).action_take_other()
         self.assertEqual(event.recurrence_id.calendar_event_ids.mapped("name"), ["Theirs", "Theirs"])
+
+    def test_an_older_service_is_understood(self):
+        """It has neither the newer fields nor a word on which events of a series are meant."""
+        rule = {"recurrency": True, "rrule_type": "daily", "end_type": "count", "count": 2}
+        series = self.event(name="Ours", **rule)
+        series.recurrence_id._outlook_bridge_ensure()
+        for event, key in ((series, series.recurrence_id.outlook_bridge_key), (self.meeting, False)):
+            self.conflict(event, key=key)
+            for name in ("conflict_slot", "can_take_by_occurrence"):
+                del self.service.rows[JOURNAL][0][name]
+            self.service.other_value = {"res_id": event.id, "key": key, "values": {"name": "Theirs"}}
+            self.env.invalidate_all()
+            [line] = self.found(JOURNAL, self.ann)
+            told = line.read(["conflict_slot", "can_take_other", "can_take_by_occurrence"])[0]
+            self.assertEqual(told, {"id": 9, "conflict_slot": False, "can_take_other": True, "can_take_by_occurrence": False})
+            line.action_take_other()
+        self.assertEqual(series.recurrence_id.calendar_event_ids.mapped("name"), ["Theirs", "Theirs"])
+        self.assertEqual(self.meeting.name, "Theirs")
 
     def test_take_the_other_time(self):
         self.conflict(self.meeting)
