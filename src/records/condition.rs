@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeDelta, Timelike, Utc};
 use serde_json::{Number, Value};
 
 use super::statement::{Bound, Statement, compared, not_compared};
@@ -384,9 +384,16 @@ fn begins(day: NaiveDate) -> Option<DateTime<Utc>> {
     Some(day.and_hms_opt(0, 0, 0)?.and_utc())
 }
 
+/// Reads a day of the years 1 to 9999: Python has no others.
 fn day(text: &str) -> Option<NaiveDate> {
-    // Chrono also takes digits that are left out.
-    (text.len() == "2026-11-22".len()).then(|| text.parse().ok())?
+    // Chrono also takes signs, and digits that are left out.
+    let is_digit_or_dash = |(at, c): (usize, char)| match at {
+        4 | 7 => c == '-',
+        _ => c.is_ascii_digit(),
+    };
+    let is_whole = text.len() == "2026-11-22".len() && text.char_indices().all(is_digit_or_dash);
+    let day: NaiveDate = is_whole.then(|| text.parse().ok())??;
+    (day.year() >= 1).then_some(day)
 }
 
 /// Reads a time as Odoo does: `T` may be between day and hour, and the seconds may be left out.

@@ -230,6 +230,42 @@ async fn what_is_asked_wrongly_is_said_in_a_sentence() {
             "time zone",
         ),
         ("read_group", json!({"groupby": ["time:second"]}), "periods"),
+        // No year of Python's, or none at all.
+        (
+            "search",
+            json!({"domain": [["time", ">", "0000-01-01"]]}),
+            "compared with a time",
+        ),
+        (
+            "search",
+            json!({"domain": [["time", "=", "0000-01-01 10:00:00"]]}),
+            "compared with a time",
+        ),
+        (
+            "search",
+            json!({"domain": [["time", "<", "10000-01-1"]]}),
+            "compared with a time",
+        ),
+        (
+            "search",
+            json!({"domain": [["time", "<", "+2026-01-1"]]}),
+            "compared with a time",
+        ),
+        (
+            "search",
+            json!({"domain": [["time", "<", "-001-01-01"]]}),
+            "compared with a time",
+        ),
+        (
+            "search",
+            json!({"domain": [["time", "<", "-2026-1-01"]]}),
+            "compared with a time",
+        ),
+        (
+            "search",
+            json!({"domain": [["time", "<", "+9999-1-01"]]}),
+            "compared with a time",
+        ),
         (
             "read_group",
             json!({"aggregates": ["title:sum"]}),
