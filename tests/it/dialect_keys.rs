@@ -244,6 +244,10 @@ async fn an_event_is_previewed_and_answered_by_its_organizers_key_alone() {
     let mut w = world().await;
     let (start, stop) = (odoo_time(4, "09:00:00"), odoo_time(4, "10:00:00"));
     let event = w.odoo.create(7, "Of Ann", &start, &stop, &[]);
+    let weekly = w
+        .odoo
+        .create_weekly(7, "Weekly of Ann", &odoo_time(9, "09:00:00"), 2, &[]);
+    let series = w.odoo.records[&weekly]["key"].clone();
     // Events with guests that were there before wait for a choice.
     let waits = w.odoo.create(8, "Of Ben", &start, &stop, &[OUTSIDE]);
     for record in w.odoo.records.values_mut() {
@@ -278,14 +282,14 @@ async fn an_event_is_previewed_and_answered_by_its_organizers_key_alone() {
             "preview",
             json!([event]),
             json!({}),
-            "AccessError",
+            "MissingError",
         ),
         (
             (8, &ben),
             "answer_preview",
             json!([event]),
             leave.clone(),
-            "AccessError",
+            "MissingError",
         ),
         (
             (7, &reader),
@@ -331,6 +335,28 @@ async fn an_event_is_previewed_and_answered_by_its_organizers_key_alone() {
             name_of(&error),
             format!("odoo.exceptions.{name}"),
             "{who:?} {method} {ids}: {error}"
+        );
+    }
+    // Nobody learns of an event of others that it exists.
+    for (method, kwargs) in [
+        ("preview", json!({})),
+        ("answer_preview", json!({"choice": "all", "invite": true})),
+    ] {
+        let call = async |ids: Value, more: Value| {
+            let mut kwargs = kwargs.clone();
+            kwargs
+                .as_object_mut()
+                .expect("arguments")
+                .extend(more.as_object().expect("arguments").clone());
+            call((8, &ben), method, ids, kwargs).await.unwrap_err()
+        };
+        let nobodys = call(json!([987_654]), json!({})).await;
+        assert_eq!(call(json!([event]), json!({})).await, nobodys, "{method}");
+        assert_eq!(call(json!([]), json!({"key": series})).await, nobodys, "{method}");
+        assert_eq!(
+            call(json!([]), json!({"key": "nobody's"})).await,
+            nobodys,
+            "{method}"
         );
     }
     let waiting = call((8, &ben), "preview", json!([waits]), json!({}))

@@ -23,7 +23,8 @@ impl Named {
     /// Returns the event, and the user who organizes it.
     ///
     /// # Errors
-    /// `MissingError` if it is not known here; `AccessError` if the caller's key is another user's.
+    /// `MissingError` if it is not known here, or if the caller's key is of a user who does not
+    /// organize it: nobody learns which events others have.
     async fn find(self, engine: &Engine, caller: &Caller) -> Result<PreviewRequest, OdooError> {
         let unknown = || {
             OdooError::Missing(
@@ -45,7 +46,9 @@ impl Named {
         let found =
             meetings::organizer_of(&mut conn, caller.database.id, res_id, self.key.as_deref()).await?;
         let user_id = found.ok_or_else(unknown)?;
-        caller.key.check_about(user_id)?;
+        if caller.key.check_about(user_id).is_err() {
+            return Err(unknown());
+        }
         Ok(PreviewRequest {
             user_id,
             one: One {
