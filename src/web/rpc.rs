@@ -391,6 +391,10 @@ impl Sender {
             },
             _ => call,
         }
+    fn is_add_on(&self) -> bool {
+        matches!(&self.key, Some((key, _)) if key.holder == Holder::AddOn)
+    }
+
     }
 
     /// Returns the key that a call contains, if it is of the database that the call names.
@@ -619,7 +623,8 @@ pub async fn json2(
         }
     };
     let (model, method) = path.into_inner();
-    let result = match read_json2(&request, model, method, &body).map(|call| sender.in_own_name(call)) {
+    let read = read_json2(&request, &sender, model, method, &body);
+    let result = match read.map(|call| sender.in_own_name(call)) {
         Ok(call) => execute(&state, &sender, call, Opening::Contained).await,
         Err(error) => Err(error),
     };
@@ -629,7 +634,13 @@ pub async fn json2(
     }
 }
 
-fn read_json2(request: &HttpRequest, model: String, method: String, body: &[u8]) -> Result<Call, OdooError> {
+fn read_json2(
+    request: &HttpRequest,
+    sender: &Sender,
+    model: String,
+    method: String,
+    body: &[u8],
+) -> Result<Call, OdooError> {
     let key = bearer(request).ok_or_else(|| OdooError::AccessDenied("a bearer key is needed".to_owned()))?;
     let db = header(request, "X-Odoo-Database")
         .ok_or_else(|| OdooError::user("the header X-Odoo-Database is needed"))?;
@@ -649,6 +660,12 @@ fn read_json2(request: &HttpRequest, model: String, method: String, body: &[u8])
         db,
         uid,
         key,
+        // Odoo has checked what this user may. It is nobody who is not named.
+        None if sender.is_add_on() => {
+            return Err(OdooError::user(
+                "the header X-Odoo-User is needed with the key of the database: the id of the user for whom Odoo calls",
+            ));
+        }
         model,
         method,
         args: Vec::new(),

@@ -526,14 +526,14 @@ async fn json_2_is_the_same_door() {
     let stack = Stack::start().await;
     let service = stack.serve().await;
     let odoo = Odoo::pair(&service).await;
-    let call = |key: &str, path: &str| {
+    let request = |key: &str, path: &str| {
         reqwest::Client::new()
             .post(format!("{}/json/2/{path}", service.url))
             .header("Authorization", format!("bearer {key}"))
             .header("X-Odoo-Database", &odoo.uuid)
             .json(&json!({}))
-            .send()
     };
+    let call = |key: &str, path: &str| request(key, path).header("X-Odoo-User", "7").send();
     let answer: Value = call(&odoo.key, "outlook.bridge/status")
         .await
         .unwrap()
@@ -548,6 +548,27 @@ async fn json_2_is_the_same_door() {
         "odoo.exceptions.AccessDenied"
     );
     assert_eq!(call(&odoo.key, "no.model/method").await.unwrap().status(), 404);
+    // The add-on's key is everybody's: it is nobody's without a user.
+    for (path, user) in [
+        ("outlook.bridge/status", None),
+        ("res.users/context_get", None),
+        ("outlook.bridge/status", Some("Ann")),
+        ("outlook.bridge/status", Some("")),
+    ] {
+        let request = request(&odoo.key, path);
+        let request = match user {
+            Some(user) => request.header("X-Odoo-User", user),
+            None => request,
+        };
+        let refused = request.send().await.unwrap();
+        assert_eq!(refused.status(), 422, "{path} {user:?}");
+        let said: Value = refused.json().await.unwrap();
+        assert_eq!(said["name"], "odoo.exceptions.UserError");
+        assert!(
+            said["message"].as_str().unwrap().contains("X-Odoo-User"),
+            "{said}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,6 +41,7 @@ async fn status(
         .header("X-Odoo-Database", &odoo.uuid)
         .bearer_auth(key)
         .body("{}");
+        .header("X-Odoo-User", "1")
     for address in through {
         request = request.header("X-Forwarded-For", *address);
     }
