@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq;
 use super::access::{Holder, Opened};
 use super::arguments;
 use super::caller::shorten;
+use super::faults::{Logged, log_fault};
 use super::table::{self, Method};
 use crate::admin::choices;
 use crate::admin::journal::{self, JournalRequest};
@@ -97,14 +98,19 @@ pub struct Methods {
     module: RpcModule<Engine>,
 }
 
+/// The code of an error that Odoo has no name of its own for. Callers do not see it.
+const BUSY: i32 = 429;
+
 /// Converts an error to the form in which jsonrpsee carries it; [`dispatch`] converts it back.
 fn to_object(error: OdooError) -> ErrorObjectOwned {
-    if let OdooError::Internal(cause) = &error {
-        tracing::error!(error = format!("{cause:#}"), "a call failed");
-    }
+    let error = log_fault(error);
     let json = error.to_json();
+    let code = match error {
+        OdooError::Busy(_) => BUSY,
+        _ => error.code(),
+    };
     ErrorObjectOwned::owned(
-        error.code(),
+        code,
         json["message"].as_str().unwrap_or_default(),
         Some(error.data()),
     )
@@ -834,11 +840,39 @@ fn read_answer(mut answer: Value) -> Result<Value, OdooError> {
     let message = data["message"].as_str().unwrap_or_default().to_owned();
     let said = Said::stored(message.clone(), data["context"].get("words").cloned());
     Err(match data["name"].as_str() {
+        _ if answer["error"]["code"] == BUSY => OdooError::Busy(said),
         Some("odoo.exceptions.UserError") => OdooError::User(said),
         Some("odoo.exceptions.AccessDenied") => OdooError::AccessDenied(message),
         Some("odoo.exceptions.AccessError") => OdooError::Access(message),
         Some("odoo.exceptions.MissingError") => OdooError::Missing(said),
         Some("werkzeug.exceptions.NotFound") => OdooError::NotFound(message),
-        _ => OdooError::Internal(anyhow::anyhow!("see the line before")),
+        _ => OdooError::Internal(Logged.into()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_survives_the_dispatcher() {
+        for error in [
+            OdooError::user("Do this."),
+            OdooError::user(say::refusal_taken("ann@contoso.com")),
+            OdooError::Busy(say::refusal_busy().into()),
+            OdooError::AccessDenied("No.".to_owned()),
+            OdooError::Access("No.".to_owned()),
+            OdooError::missing(say::refusal_value_forgotten()),
+            OdooError::NotFound("a.method".to_owned()),
+            OdooError::Internal(anyhow::anyhow!("password=hunter2")),
+        ] {
+            let (status, data) = (error.http_status(), error.data());
+            let carried = read_answer(json!({"error": to_object(error)})).unwrap_err();
+            assert_eq!(
+                (carried.http_status(), carried.data()["name"].clone()),
+                (status, data["name"].clone())
+            );
+            assert_eq!(carried.data()["context"], data["context"]);
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod app_state;
 mod arguments;
 mod caller;
 mod describe;
+mod faults;
 mod health;
 mod limits;
 mod methods;

@@ -24,6 +24,7 @@ use tracing_actix_web::RootSpanBuilder;
 use super::access::{Holder, Opened};
 use super::app_state::{AppState, LARGEST_BODY, LARGEST_BODY_WITHOUT_KEY, NOTIFICATIONS};
 use super::caller::{self, shorten};
+use super::faults::log_fault;
 use super::limits::{LimitReached, ReadPermit};
 use super::{describe, sessions};
 use crate::engine::tenants::{self, Turn};
@@ -40,6 +41,8 @@ const LONGEST_CALL: Duration = Duration::from_secs(60);
 /// How long a body may take to arrive.
 pub(super) const BODY_TIMEOUT_WITHOUT_KEY: Duration = Duration::from_secs(5);
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// After what time a caller is asked to try again whose turn did not come.
+const BUSY_FOR: Duration = Duration::from_secs(1);
 
 /// One span per request: who called what, and the result; never queries, keys or bodies.
 pub struct RequestSpan;
@@ -219,8 +222,14 @@ impl Refusal {
     ) -> HttpResponse {
         self.note(state, from);
         let mut response = HttpResponse::build(status);
-        if let Self::LimitReached(LimitReached::For(seconds)) = &self {
-            response.insert_header((RETRY_AFTER, *seconds));
+        match &self {
+            Self::LimitReached(LimitReached::For(seconds)) => {
+                response.insert_header((RETRY_AFTER, *seconds));
+            }
+            Self::Busy => {
+                response.insert_header((RETRY_AFTER, BUSY_FOR.as_secs()));
+            }
+            _ => {}
         }
         response.json(body(self.into_error()))
     }
@@ -382,6 +391,10 @@ impl Sender {
         read_body(payload, most, patience).await
     }
 
+    fn is_add_on(&self) -> bool {
+        matches!(&self.key, Some((key, _)) if key.holder == Holder::AddOn)
+    }
+
     /// Gives a call without a user the user of its key: only the add-on says for whom it calls.
     fn in_own_name(&self, call: Call) -> Call {
         match &self.key {
@@ -391,10 +404,6 @@ impl Sender {
             },
             _ => call,
         }
-    fn is_add_on(&self) -> bool {
-        matches!(&self.key, Some((key, _)) if key.holder == Holder::AddOn)
-    }
-
     }
 
     /// Returns the key that a call contains, if it is of the database that the call names.
@@ -469,7 +478,7 @@ async fn is_known(state: &AppState, hash: &[u8]) -> bool {
     state.limits.is_known(hash)
 }
 
-/// Counts and logs a wrong key or code.
+/// Counts and logs a wrong key or code, and logs why a right one was not found out.
 fn note_wrong_key<T>(
     state: &AppState,
     from: IpAddr,
@@ -485,7 +494,7 @@ fn note_wrong_key<T>(
             tracing::warn!(client.address = %from, database.uuid = shorten(uuid), times, reason = shorten(reason), "refused");
         }
     }
-    opened
+    opened.map_err(log_fault)
 }
 
 pub(super) fn length(request: &HttpRequest) -> Option<u64> {
@@ -576,7 +585,7 @@ pub async fn jsonrpc(
         }
         Err(error) => Err(error),
     };
-    HttpResponse::Ok().json(rpc::answer(envelope.id, result))
+    HttpResponse::Ok().json(rpc::answer(envelope.id, result.map_err(log_fault)))
 }
 
 /// Answers `common.login`: the user's id, or `false`, as Odoo does.
@@ -630,7 +639,13 @@ pub async fn json2(
     };
     match result {
         Ok(value) => HttpResponse::Ok().json(value),
-        Err(error) => HttpResponse::build(status_of(&error)).json(error.data()),
+        Err(error) => {
+            let mut response = HttpResponse::build(status_of(&error));
+            if matches!(error, OdooError::Busy(_)) {
+                response.insert_header((RETRY_AFTER, BUSY_FOR.as_secs()));
+            }
+            response.json(error.data())
+        }
     }
 }
 
@@ -645,6 +660,12 @@ fn read_json2(
     let db = header(request, "X-Odoo-Database")
         .ok_or_else(|| OdooError::user("the header X-Odoo-Database is needed"))?;
     let uid = match header(request, "X-Odoo-User") {
+        // Odoo has checked what this user may. It is nobody who is not named.
+        None if sender.is_add_on() => {
+            return Err(OdooError::user(
+                "the header X-Odoo-User is needed with the key of the database: the id of the user for whom Odoo calls",
+            ));
+        }
         None => rpc::ADMINISTRATOR,
         Some(uid) => uid
             .parse()
@@ -660,12 +681,6 @@ fn read_json2(
         db,
         uid,
         key,
-        // Odoo has checked what this user may. It is nobody who is not named.
-        None if sender.is_add_on() => {
-            return Err(OdooError::user(
-                "the header X-Odoo-User is needed with the key of the database: the id of the user for whom Odoo calls",
-            ));
-        }
         model,
         method,
         args: Vec::new(),
@@ -699,6 +714,7 @@ pub(super) async fn execute(
             shorten(&name)
         ))),
     };
+    let result = result.map_err(log_fault);
     let outcome = result.as_ref().map_or_else(OdooError::exception_name, |_| "ok");
     measures::CALLS.add(outcome, 1);
     if let Err(error) = &result {

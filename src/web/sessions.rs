@@ -13,6 +13,7 @@ use url::Url;
 use super::access::{Holder, Opened};
 use super::app_state::AppState;
 use super::caller;
+use super::faults::log_fault;
 use super::methods::{self, LONGEST_SESSION};
 use super::rpc::{self, Opening, Refusal, Sender, Shown};
 use crate::odoo::OdooError;
@@ -87,7 +88,7 @@ async fn read(state: &AppState, request: &HttpRequest, payload: web::Payload) ->
 }
 
 fn answer(id: Value, result: Result<Value, OdooError>) -> HttpResponse {
-    HttpResponse::Ok().json(wire::web_answer(id, result))
+    HttpResponse::Ok().json(wire::web_answer(id, result.map_err(log_fault)))
 }
 
 fn parameters<T: DeserializeOwned>(params: Map<String, Value>) -> Result<T, OdooError> {

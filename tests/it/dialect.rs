@@ -364,6 +364,41 @@ async fn the_limits_of_callers_without_a_key_apply_to_logins() {
     assert_eq!(statuses[10..], [429; 2], "too many wrong keys");
 }
 
+/// A call that waits in vain for other work on its database is to be made again: nothing was stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_to_wait_too_long_is_told_when_to_call_again() {
+    let w = world().await;
+    let mut conn = w.service.engine.store.get().await.expect("Postgres");
+    // The lock under which mailboxes are worked.
+    diesel::sql_query("SELECT pg_advisory_lock(hashtextextended(id::text, 0)) FROM databases")
+        .execute(&mut conn)
+        .await
+        .expect("locked");
+    let sync = json!({"nonce": "a", "next_nonce": "b", "existing_left": []});
+    let request = reqwest::Client::new()
+        .post(format!("{}/json/2/calendar.event/sync", w.service.url))
+        .bearer_auth(&w.odoo.key)
+        .header("X-Odoo-Database", &w.odoo.uuid)
+        .header("X-Odoo-User", "1")
+        .json(&sync);
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.status(), 429);
+    assert_eq!(answer.headers()["retry-after"], "1");
+    let error: Value = answer.json().await.expect("JSON");
+    assert_eq!(error["name"], "odoo.exceptions.UserError");
+    assert_eq!(error["context"]["words"]["code"], "refusal_busy");
+    let call = w.odoo.call(&w.service, 1, "calendar.event", "sync", sync);
+    let error = call.await.expect_err("busy");
+    assert_eq!(
+        (&error["code"], name_of(&error)),
+        (&json!(0), "odoo.exceptions.UserError")
+    );
+    diesel::sql_query("SELECT pg_advisory_unlock_all()")
+        .execute(&mut conn)
+        .await
+        .expect("unlocked");
+}
+
 /// A page of another site can make a browser post a form, with the cookie of this one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_takes_nothing_but_json() {

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use diesel_async::RunQueryDsl;
 use futures_util::future::join_all;
+use outlook_bridge::store::Store;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use super::convergence::service::command;
+use super::convergence::service::{Log, Process, command};
 use super::odoo::Odoo;
 use super::stack::{Service, Stack, enroll, eventually};
 use super::world::world;
@@ -39,9 +41,9 @@ async fn status(
     let mut request = client
         .post(format!("{}/json/2/outlook.bridge/status", service.url))
         .header("X-Odoo-Database", &odoo.uuid)
+        .header("X-Odoo-User", "1")
         .bearer_auth(key)
         .body("{}");
-        .header("X-Odoo-User", "1")
     for address in through {
         request = request.header("X-Forwarded-For", *address);
     }
@@ -146,6 +148,40 @@ async fn a_large_body_is_read_of_those_alone_whose_key_is_known() {
         .expect("an answer");
     let answer: Value = answer.json().await.expect("JSON");
     assert!(answer["result"].is_object(), "{answer}");
+}
+
+/// The caller learns nothing of the cause, so it must be in the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn why_no_key_could_be_checked_is_logged_once() {
+    let stack = Stack::start().await;
+    let log = Log::default();
+    let service = Process::start(&stack, &log).await;
+    let odoo = Odoo::pair_with(&service, service.enroll(&stack).await).await;
+    let mut conn = Store::new(&stack.database_url, 1)
+        .expect("a pool")
+        .get()
+        .await
+        .expect("Postgres");
+    diesel::sql_query("ALTER TABLE api_keys RENAME TO gone")
+        .execute(&mut conn)
+        .await
+        .expect("renamed");
+    let mut stranger = odoo.clone();
+    stranger.key = "wrong".to_owned();
+    let error = stranger
+        .call(&service, 1, "outlook.bridge", "status", json!({}))
+        .await
+        .expect_err("a fault");
+    assert_eq!(error["data"]["name"], "builtins.Exception", "{error}");
+    let causes = || {
+        let log = log.lock().expect("the log");
+        let lines = log.iter().filter(|line| line.contains("a call failed"));
+        lines.cloned().collect::<Vec<_>>()
+    };
+    eventually("it is logged", async || (!causes().is_empty()).then_some(())).await;
+    let causes = causes();
+    assert_eq!(causes.len(), 1, "{causes:?}");
+    assert!(causes[0].contains("api_keys"), "{causes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
