@@ -28,7 +28,7 @@ fn schema(argument: &str) -> Value {
         "user_id" | "line_id" | "meeting_id" => of("integer"),
         "choice" => json!({"type": "string", "enum": ["leave", "future", "all"]}),
         "invitations" => json!({"type": "integer", "minimum": 0}),
-        "remove" | "send" | "invite" => of("boolean"),
+        "remove" | "send" | "invite" | "by_occurrence" => of("boolean"),
         "vals_list" => json!({"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}),
         "invited" => json!({"type": "array", "items": {"type": "object"}}),
         "facts" | "choices" => of("object"),
