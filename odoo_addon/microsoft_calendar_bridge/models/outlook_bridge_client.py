@@ -135,7 +135,15 @@ class OutlookBridgeClient(models.AbstractModel):
             headers["X-Odoo-Database"] = call["db"] or ""
             headers["X-Odoo-User"] = str(call["uid"])
             url, body = f"{url}/json/2/{call['model']}/{call['method']}", call["kwargs"]
-        return requests.post(url, json=body, headers=headers, timeout=timeout, allow_redirects=False)
+        return requests.post(
+            url,
+            json=body,
+            headers=headers,
+            timeout=timeout,
+            allow_redirects=False,
+            # without one, requests would look for a login in ~/.netrc, and send that in place of the key
+            auth=lambda request: request,
+        )
 
     @api.model
     def _envelope(self, call):

@@ -3,6 +3,8 @@
 
 from unittest.mock import patch
 
+import requests
+
 from odoo.exceptions import MissingError, UserError
 from odoo.tests import tagged
 
@@ -59,6 +61,23 @@ class TestVersions(BridgeCase):
         self.assertNotIn("Authorization", coded.kwargs["headers"])
         args = coded.kwargs["json"]["params"]["args"]
         self.assertEqual(args, ["uuid", 7, "secret", "res.users", "pair", [], {"a": 1}])
+
+    def test_the_key_is_sent_whatever_a_netrc_says(self):
+        """As for another service on the same machine."""
+        client = self.env["outlook.bridge.client"]
+        call = {"db": "uuid", "uid": 7, "key": "secret", "model": "res.users", "method": "stop", "kwargs": {}}
+        sent = []
+
+        def send(_session, request, **_options):
+            sent.append(request.headers.get("Authorization"))
+
+        with (
+            patch.object(requests.sessions, "get_netrc_auth", return_value=("somebody", "else")),
+            patch.object(requests.Session, "send", send),
+        ):
+            POST(client, URL, call, 1)
+            POST(client, URL, {**call, "method": "pair"}, 1)
+        self.assertEqual(sent, ["Bearer secret", None])
 
     def test_what_is_no_answer_of_the_service_decides_nothing(self):
         client = self.env["outlook.bridge.client"]
