@@ -36,23 +36,6 @@ fn schema(argument: &str) -> Value {
     }
 }
 
-/// Returns whether a method cannot do without an argument.
-fn is_required(method: &Method, argument: &str) -> bool {
-    match argument {
-        "ids" => matches!(
-            method.name,
-            "read"
-                | "retry"
-                | "execute"
-                | "stop_microsoft_synchronization"
-                | "restart_microsoft_synchronization"
-        ),
-        "user_id" => method.model == "res.users",
-        "choice" | "choices" | "invited" | "line_id" | "meeting_id" | "remove" | "send" | "vals_list" => true,
-        _ => false,
-    }
-}
-
 /// Returns the schema of what a method returns. One name has one meaning in all models.
 fn answer(method: &Method) -> Value {
     let of = |kind: &str| json!({"type": kind});
@@ -96,7 +79,7 @@ pub fn open_rpc() -> Value {
             let arguments: Vec<Value> = method
                 .arguments
                 .iter()
-                .map(|name| json!({"name": name, "schema": schema(name), "required": is_required(method, name)}))
+                .map(|name| json!({"name": name, "schema": schema(name), "required": method.needs(name)}))
                 .collect();
             json!({"name": method.full_name(), "summary": described(method), "paramStructure": "either",
                 "params": arguments, "result": {"name": "result", "schema": answer(method)}})
@@ -140,7 +123,7 @@ fn api_document() -> Value {
                 .arguments
                 .iter()
                 .copied()
-                .filter(|name| is_required(method, name))
+                .filter(|name| method.needs(name))
                 .collect();
             let operation = json!({"post": {
                 "operationId": method.full_name(),

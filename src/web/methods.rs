@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
 
 use super::access::{Holder, Opened};
-use super::arguments;
+use super::arguments::{self, Reading};
 use super::caller::shorten;
 use super::faults::{Logged, log_fault};
 use super::table::{self, Method};
@@ -644,7 +644,11 @@ impl Methods {
             _ => Kind::Other,
         };
         let _turn = self.engine.tenants.enter(database.id, kind).await?;
-        let mut kwargs = arguments::named(method, std::mem::take(&mut call.args), call.kwargs)?;
+        let reading = match key.holder {
+            Holder::AddOn => Reading::AddOns,
+            Holder::Administrator | Holder::User(_) => Reading::Odoos,
+        };
+        let mut kwargs = arguments::named(method, std::mem::take(&mut call.args), call.kwargs, reading)?;
         let is_of_wizard = stock::is_of_wizard(method, &kwargs);
         if is_of_wizard {
             kwargs = stock::open_wizard(&self.engine, database, method, &kwargs).await?;

@@ -56,6 +56,35 @@ impl Method {
         format!("{}.{}", self.model, self.name)
     }
 
+    /// Returns whether Odoo has it, too, so that its arguments are those of the table and no others.
+    /// The add-on's own methods take more, by their names alone.
+    pub fn is_odoos(&self) -> bool {
+        !OWN.iter()
+            .chain(&OF_ROWS)
+            .any(|own| (own.model, own.name) == (self.model, self.name))
+    }
+
+    /// Returns whether a call without this argument is refused.
+    pub fn needs(&self, argument: &str) -> bool {
+        match argument {
+            "domain" => matches!(self.name, "search" | "search_count" | "read_group"),
+            "fields" => self.name == "default_get",
+            "ids" => matches!(
+                self.name,
+                "read"
+                    | "retry"
+                    | "execute"
+                    | "stop_microsoft_synchronization"
+                    | "restart_microsoft_synchronization"
+            ),
+            "user_id" => self.model == USERS,
+            "choice" | "choices" | "invited" | "line_id" | "meeting_id" | "remove" | "send" | "vals_list" => {
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Returns whether it takes the ids of records.
     pub fn is_of_records(&self) -> bool {
         self.arguments.first() == Some(&"ids")

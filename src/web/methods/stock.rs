@@ -73,17 +73,64 @@ fn fields_of(model: &str) -> &'static [Field] {
     }
 }
 
+/// Returns the values of a selection.
+fn selection(field: &str) -> &'static [&'static str] {
+    match field {
+        "delete_policy" => &["dont_delete", "delete_microsoft", "delete_odoo", "delete_both"],
+        "sync_policy" => &["new", "all"],
+        _ => &["latest", "outlook", "odoo"],
+    }
+}
+
+/// Checks the values with which a wizard is created, as far as Odoo does.
+///
+/// # Errors
+/// `UserError` for a field that there is not, or cannot have this value, or is absent and required.
+fn check_values(model: &str, values: &Map<String, Value>) -> Result<(), OdooError> {
+    for (name, value) in values {
+        let kind = kind_of(model, name)?;
+        let is_possible = match (kind, value) {
+            (_, Value::Null | Value::Bool(false)) => true,
+            ("selection", value) => value
+                .as_str()
+                .is_some_and(|value| selection(name).contains(&value)),
+            ("integer", value) => value.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
+            _ => true,
+        };
+        if !is_possible {
+            return Err(OdooError::user(format!("Wrong value for {model}.{name}")));
+        }
+    }
+    let is_set = |name: &str| values.get(name).is_some_and(Value::is_number);
+    if model == RESET && !is_set("user_id") {
+        return Err(OdooError::user(format!(
+            "Missing required value for {model}.user_id"
+        )));
+    }
+    Ok(())
+}
+
+/// Returns the type of a field.
+///
+/// # Errors
+/// `UserError` if there is none of this name.
+fn kind_of(model: &str, name: &str) -> Result<&'static str, OdooError> {
+    let found = fields_of(model).iter().find(|(known, ..)| *known == name);
+    found.map(|(_, kind, _)| *kind).ok_or_else(|| {
+        OdooError::user(format!(
+            "Invalid field '{}' on model '{model}'",
+            name.chars().take(60).collect::<String>()
+        ))
+    })
+}
+
 /// Answers `fields_get` of a model that is not searched in Postgres.
 pub(in crate::web) fn described(model: &str) -> Value {
     let described = |(name, kind, _): &Field| {
         let mut field = json!({"type": kind, "string": name, "readonly": false, "required": false});
         if *kind == "selection" {
-            let choices: &[&str] = match *name {
-                "delete_policy" => &["dont_delete", "delete_microsoft", "delete_odoo", "delete_both"],
-                "sync_policy" => &["new", "all"],
-                _ => &["latest", "outlook", "odoo"],
-            };
-            field["selection"] = choices.iter().map(|choice| json!([choice, choice])).collect();
+            let values = selection(name).iter();
+            field["selection"] = values.map(|value| json!([value, value])).collect();
         }
         ((*name).to_owned(), field)
     };
@@ -122,6 +169,15 @@ struct Wanted {
 }
 
 impl Wanted {
+    /// Checks that a model has them.
+    ///
+    /// # Errors
+    /// `UserError` if it does not.
+    fn check(&self, model: &str) -> Result<(), OdooError> {
+        let mut names = self.fields.iter().filter(|name| *name != "id");
+        names.try_for_each(|name| kind_of(model, name).map(drop))
+    }
+
     fn of(&self, mut values: Map<String, Value>) -> Map<String, Value> {
         if !self.fields.is_empty() {
             values.retain(|name, _| self.fields.contains(name));
@@ -151,15 +207,43 @@ struct Listed {
     /// As in Odoo, 0 is no limit.
     #[serde(default)]
     limit: usize,
+    #[serde(default)]
+    order: Option<String>,
     #[serde(flatten)]
     wanted: Wanted,
 }
 
 impl Listed {
-    /// Returns the models of a page, in the order of their names.
+    /// Returns the models of a page, in the order of their names if no other is wanted.
     fn page(&self) -> Result<Vec<Value>, OdooError> {
+        self.wanted.check("ir.model")?;
         let limit = if self.limit == 0 { usize::MAX } else { self.limit };
-        let found = models(&self.domain)?.into_iter().skip(self.offset).take(limit);
+        let mut rows = models(&self.domain)?;
+        // The last term decides least.
+        let order = self.order.iter().filter(|order| !order.is_empty());
+        for term in order.flat_map(|order| order.rsplit(',')) {
+            let mut words = term.split_whitespace();
+            let name = words.next().unwrap_or_default();
+            let is_reversed = match (words.next().map(str::to_lowercase).as_deref(), words.next()) {
+                (None | Some("asc"), None) => false,
+                (Some("desc"), None) => true,
+                _ => {
+                    return Err(OdooError::user(
+                        "ir.model: an order is fields with asc or desc, such as 'model desc'.",
+                    ));
+                }
+            };
+            kind_of("ir.model", name)?;
+            let key = |row: &Map<String, Value>| {
+                let value = &row[name];
+                (value.as_i64(), value.as_bool(), value.as_str().map(str::to_owned))
+            };
+            rows.sort_by(|a, b| {
+                let order = key(a).cmp(&key(b));
+                if is_reversed { order.reverse() } else { order }
+            });
+        }
+        let found = rows.into_iter().skip(self.offset).take(limit);
         let shown = |mut row: Map<String, Value>| {
             let id = row.remove("id");
             let mut row = self.wanted.of(row);
@@ -324,8 +408,13 @@ fn register_resets(module: &mut RpcModule<Engine>) -> anyhow::Result<()> {
         "microsoft.calendar.account.reset.read",
         |engine, caller, read: Read| {
             let mut rows = Vec::new();
+            read.wanted.check(RESET)?;
             for id in &read.ids {
-                let held = content(&engine, &caller.database, RESET, *id).await?;
+                // As in Odoo, what does not exist is left out.
+                let held = match content(&engine, &caller.database, RESET, *id).await {
+                    Err(OdooError::Missing(_)) => continue,
+                    held => held?,
+                };
                 let mut row = read.wanted.of(held);
                 row.insert("id".to_owned(), json!(id));
                 rows.push(row);
@@ -405,14 +494,7 @@ async fn create(
         let Value::Object(values) = entry else {
             return Err(OdooError::user(format!("{model}: values are an object")));
         };
-        for name in values.keys() {
-            if !fields_of(model).iter().any(|(known, ..)| known == name) {
-                return Err(OdooError::user(format!(
-                    "Invalid field '{}' on model '{model}'",
-                    name.chars().take(60).collect::<String>()
-                )));
-            }
-        }
+        check_values(model, &values)?;
         let place = wizards::content_place(database.id, model);
         let content = SecretString::from(Value::Object(values).to_string());
         let sealed = engine.sealer.seal(&place, &content)?;
