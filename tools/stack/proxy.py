@@ -7,7 +7,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import requests
 
-
 VERSIONS = ("X-Bridge-Api-Lowest", "X-Bridge-Api")
 
 

@@ -90,7 +90,8 @@ class TestVersions(BridgeCase):
     def test_what_does_not_say_its_version_is_another_s_answer(self):
         client = self.env["outlook.bridge.client"]
         refusal = {"name": "odoo.exceptions.AccessDenied", "message": "Log in."}
-        for status, body in ((200, {}), (200, []), (200, True), (401, refusal), (200, {"jsonrpc": "2.0", "result": 1})):
+        enveloped = {"jsonrpc": "2.0", "result": 1}
+        for status, body in ((200, {}), (200, []), (200, True), (401, refusal), (200, enveloped)):
             response = FakeResponse(body, {}, status)
             answering = patch.object(OutlookBridgeClient, "_post", return_value=response)
             with answering, self.assertRaises(BridgeUnavailable):
