@@ -77,10 +77,10 @@ const KINDS: [Kind; 6] = [
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Made {
-    InOdoo,
-    InOutlook,
-    /// In Outlook, in a further calendar.
-    InFurther,
+    Odoo,
+    Outlook,
+    /// Outlook, in a further calendar.
+    Further,
 }
 
 /// How an event is expected on the other side.
@@ -115,9 +115,9 @@ fn expected(choices: &Map<String, Value>, kind: Kind, made: Made) -> Other {
         Kind::Early => has("from"),
     };
     let is_against = match made {
-        Made::InOdoo => is("direction", "to_odoo"),
-        Made::InOutlook => is("direction", "to_outlook"),
-        Made::InFurther => is("direction", "to_outlook") || !has("calendars"),
+        Made::Odoo => is("direction", "to_odoo"),
+        Made::Outlook => is("direction", "to_outlook"),
+        Made::Further => is("direction", "to_outlook") || !has("calendars"),
     };
     if is_kept || is_against {
         Other::Absent
@@ -154,7 +154,7 @@ async fn further_calendar(w: &World, person: &str) -> String {
 async fn make(w: &mut World, tried: &mut Tried) {
     let days = if tried.kind == Kind::Early { 1 } else { 3 };
     match tried.made {
-        Made::InOdoo => {
+        Made::Odoo => {
             let (start, stop) = (odoo_time(days, "09:00:00"), odoo_time(days, "10:00:00"));
             let id = w.odoo.create(tried.user, &tried.title, &start, &stop, &[]);
             w.odoo.savers = Vec::new();
@@ -168,7 +168,7 @@ async fn make(w: &mut World, tried: &mut Tried) {
             }
             tried.own = json!(id);
         }
-        Made::InOutlook | Made::InFurther => {
+        Made::Outlook | Made::Further => {
             let mut body = json!({"subject": tried.title,
                 "start": {"dateTime": day(days, "10:00:00"), "timeZone": "UTC"},
                 "end": {"dateTime": day(days, "11:00:00"), "timeZone": "UTC"}});
@@ -181,7 +181,7 @@ async fn make(w: &mut World, tried: &mut Tried) {
                 Kind::Family => body["categories"] = json!(["Family"]),
                 _ => {}
             }
-            if tried.made == Made::InFurther {
+            if tried.made == Made::Further {
                 body["calendar"] = json!(further_calendar(w, tried.person).await);
             }
             let path = format!("mailboxes/{}/events", tried.person);
@@ -194,12 +194,12 @@ async fn make(w: &mut World, tried: &mut Tried) {
 async fn move_it(w: &mut World, tried: &Tried) {
     let days = if tried.kind == Kind::Early { 1 } else { 3 };
     match tried.made {
-        Made::InOdoo => {
+        Made::Odoo => {
             let id = tried.own.as_i64().expect("an id");
             let values = json!({"start": odoo_time(days, "15:00:00"), "stop": odoo_time(days, "16:00:00")});
             w.odoo.write(id, values);
         }
-        Made::InOutlook | Made::InFurther => {
+        Made::Outlook | Made::Further => {
             let changes = json!({"start": {"dateTime": day(days, "15:00:00"), "timeZone": "UTC"},
                 "end": {"dateTime": day(days, "16:00:00"), "timeZone": "UTC"}});
             w.outlook_edits(tried.person, &tried.own, changes).await;
@@ -209,15 +209,15 @@ async fn move_it(w: &mut World, tried: &Tried) {
 
 async fn delete(w: &mut World, tried: &Tried) {
     match tried.made {
-        Made::InOdoo => w.odoo.unlink(tried.own.as_i64().expect("an id")),
-        Made::InOutlook | Made::InFurther => w.outlook_deletes(tried.person, &tried.own).await,
+        Made::Odoo => w.odoo.unlink(tried.own.as_i64().expect("an id")),
+        Made::Outlook | Made::Further => w.outlook_deletes(tried.person, &tried.own).await,
     }
 }
 
 /// Returns the times of the active events on the other side that have this title.
 async fn on_the_other_side(w: &World, tried: &Tried, title: &str) -> Vec<String> {
     match tried.made {
-        Made::InOdoo => {
+        Made::Odoo => {
             let events = w.stack.events(tried.person).await;
             let named = events.iter().filter(|event| event["subject"] == title);
             let start = |event: &Value| {
@@ -227,7 +227,7 @@ async fn on_the_other_side(w: &World, tried: &Tried, title: &str) -> Vec<String>
             };
             named.filter_map(start).collect()
         }
-        Made::InOutlook | Made::InFurther => {
+        Made::Outlook | Made::Further => {
             let named = w.odoo.records.values().filter(|record| {
                 record["name"] == title
                     && record["active"] == true
@@ -319,17 +319,9 @@ async fn make_shared(w: &mut World, round: usize, combinations: &[Map<String, Va
     let mut all = Vec::new();
     for ((user, person), choices) in USERS.into_iter().zip(combinations) {
         for (index, kind) in KINDS.into_iter().enumerate() {
-            let made = if index % 2 == 0 {
-                Made::InOutlook
-            } else {
-                Made::InOdoo
-            };
-            let made = if kind == Kind::Family {
-                Made::InOutlook
-            } else {
-                made
-            };
-            for deleted in [Made::InOdoo, Made::InOutlook] {
+            let made = if index % 2 == 0 { Made::Outlook } else { Made::Odoo };
+            let made = if kind == Kind::Family { Made::Outlook } else { made };
+            for deleted in [Made::Odoo, Made::Outlook] {
                 let word = if kind == Kind::Lunch { "Lunch" } else { "Shared" };
                 let mut tried = Tried {
                     user,
@@ -359,11 +351,11 @@ async fn delete_shared(w: &mut World, all: &[Shared]) {
     for shared in all {
         let title = &shared.tried.title;
         match shared.deleted {
-            Made::InOdoo => {
+            Made::Odoo => {
                 let id = w.odoo.by_name(title).expect("in Odoo")["id"].as_i64();
                 w.odoo.unlink(id.expect("an id"));
             }
-            Made::InOutlook | Made::InFurther => {
+            Made::Outlook | Made::Further => {
                 let event = w.stack.event(shared.tried.person, title).await;
                 let event = event.expect("in Outlook");
                 w.outlook_deletes(shared.tried.person, &event).await;
@@ -377,7 +369,7 @@ async fn delete_shared(w: &mut World, all: &[Shared]) {
 async fn check_shared(w: &World, all: &[Shared], what: &str) {
     for shared in all {
         let tried = &shared.tried;
-        for made in [Made::InOdoo, Made::InOutlook] {
+        for made in [Made::Odoo, Made::Outlook] {
             let seen_from = Tried {
                 made,
                 ..tried.clone()
@@ -405,7 +397,7 @@ async fn try_them(w: &mut World, round: usize, combinations: &[Map<String, Value
         choices.insert("busy_title".to_owned(), json!(busy_title(user, round)));
         choose(w, user, &choices).await;
         println!("round {round}, user {user}: {}", Value::Object(choices.clone()));
-        for made in [Made::InOdoo, Made::InOutlook, Made::InFurther] {
+        for made in [Made::Odoo, Made::Outlook, Made::Further] {
             for kind in KINDS {
                 let word = if kind == Kind::Lunch { "Lunch" } else { "Event" };
                 let mut tried = Tried {
@@ -425,7 +417,7 @@ async fn try_them(w: &mut World, round: usize, combinations: &[Map<String, Value
     w.quiet().await;
     delete_shared(w, &shared).await;
     check_shared(w, &shared, "left out").await;
-    let first = |made| if made == Made::InOdoo { "09:00" } else { "10:00" };
+    let first = |made| if made == Made::Odoo { "09:00" } else { "10:00" };
     check(w, &all, round, first, "made").await;
     for tried in &all {
         move_it(w, tried).await;
@@ -453,7 +445,7 @@ async fn try_them(w: &mut World, round: usize, combinations: &[Map<String, Value
         choose(w, user, &Map::new()).await;
     }
     w.quiet().await;
-    for tried in kept.iter_mut().filter(|tried| tried.made != Made::InFurther) {
+    for tried in kept.iter_mut().filter(|tried| tried.made != Made::Further) {
         tried.other = Other::Whole;
     }
     check(w, &deleted, round, |_| "15:00", "deleted, and all is synced").await;
