@@ -12,6 +12,8 @@ from .outlook_bridge_sentence import render
 PATTERNS = ("like", "ilike", "=like", "=ilike")
 # Sentences, and a date that the service has as a text.
 NOT_COMPARED = ("reason", "conflict_slot")
+# Fields that an older service does not have, whose names it refuses.
+NEWER = {"conflict_slot", "can_take_by_occurrence"}
 # How many rows are asked for at once, if somebody wants all: the service answers with 20,000 at most.
 PAGE = 10_000
 # How many pages are asked for at most. Then the service says in words that these are too many.
@@ -28,9 +30,6 @@ class OutlookBridgeAsked(models.AbstractModel):
     _log_access = False
     # Odoo wants a table of every model. The methods below see to it that no query reads this one.
     _table_query = SQL("SELECT NULL::integer AS id WHERE FALSE")
-
-    # Fields that an older service does not have, whose names it refuses.
-    _newer = ()
 
     @api.model
     def _ask(self, method, **kwargs):
@@ -141,7 +140,7 @@ class OutlookBridgeAsked(models.AbstractModel):
     def _names_of(self, wanted):
         """Returns which fields to ask for, or nothing to ask for all that the service has."""
         names = [field.name for field in wanted]
-        return [] if set(names) & set(self._newer) else names or ["id"]
+        return [] if set(names) & NEWER else names or ["id"]
 
     @api.model
     def _fill(self, rows, wanted):

@@ -21,7 +21,6 @@ class OutlookBridgeJournal(models.Model):
     _auto = False
     _log_access = False
     _order = "id desc"
-    _newer = ("conflict_slot", "can_take_by_occurrence")
 
     time = fields.Datetime(readonly=True)
     level = fields.Selection([("info", "Information"), ("warning", "Warning"), ("error", "Error")], readonly=True)
