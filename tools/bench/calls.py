@@ -2,33 +2,43 @@
 service's `calendar.event.sync` with nothing new, in turns on one machine and one Postgres.
 
 `python -m tools.bench.calls` prints a table. It asserts nothing. Each call has a connection of its own,
-as Odoo and the service see most of their clients.
+as Odoo and the service see most of their clients. The callers are processes that send prepared bytes
+over plain sockets, so that they take little of the processors that they share with who answers.
 """
 
 import argparse
 import asyncio
+import functools
 import json
+import multiprocessing
 import os
 import shutil
+import socket
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2.extras
 
 from tools.stack import Stack, paths, postgres
 
-from .door import Database, post
+from .door import HOST, Database
 from .process_stats import family_cpu_seconds, machine
 
-# Fewer than a key may make at once, so that no limit is measured.
-CALLS = 300
-TURNS = 3
+# A key may make a thousand calls in a burst. So many databases call in turns that none is limited.
+DATABASES = 20
+LINES = 1_000
+SECONDS = 3
+TURNS = 5
 AT_ONCE = (1, 4)
 ROWS = 10
+# After which the permitted number of calls of each database has grown again.
+REST = 2
+# What Odoo's manual recommends.
+ODOOS_WORKERS = 2 * (os.cpu_count() or 1) + 1
 FOLDER = paths.PROJECT_ROOT / "build" / "bench-calls"
 # Odoo's `/json/2` takes keys alone.
 MAKE_KEY = """
@@ -43,102 +53,172 @@ def run(env, given):
     env.cr.commit()
     return key
 """
-Ask = Callable[[], Awaitable[None]]
 
 
-async def answered(port: int, path: str, headers: dict[str, str], body: dict) -> object:
-    headers = {"Content-Type": "application/json", **headers}
-    head, answer = await post(port, json.dumps(body).encode(), headers, path=path)
-    if b" 200 " not in head.splitlines()[0]:
-        raise RuntimeError(f"{path}: {head.decode()} {answer[:500].decode()}")
-    return json.loads(answer)
+def request(path: str, key: str, database: str, body: dict) -> bytes:
+    """Returns the bytes of a call of `/json/2`."""
+    sent = json.dumps(body).encode()
+    head = (
+        f"POST /json/2/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {key}\r\nX-Odoo-Database: {database}\r\nX-Odoo-User: 1\r\nContent-Length: {len(sent)}\r\n\r\n"
+    )
+    return head.encode() + sent
 
 
-async def rate(ask: Ask, at_once: int) -> float:
-    """Returns how many calls a second are answered, of so many at once."""
-    left = iter(range(CALLS))
+def answered(port: int, sent: bytes) -> bytes:
+    """Makes a call on a connection of its own; returns the body of the answer."""
+    with socket.create_connection((HOST, port)) as connection:
+        connection.sendall(sent)
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
+    head, _, body = b"".join(parts).partition(b"\r\n\r\n")
+    if b" 200 " not in head[:20]:
+        raise RuntimeError(f"{head.decode()} {body[:500].decode()}")
+    return body
 
-    async def caller() -> None:
-        for _ in left:
-            await ask()
 
-    began = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(at_once)))
-    return CALLS / (time.perf_counter() - began)
+@dataclass
+class Search:
+    """Asks for the same rows each time."""
+
+    port: int
+    sent: bytes
+
+    def call(self) -> None:
+        answer = answered(self.port, self.sent)
+        assert answer.count(b'"id"') == ROWS, answer
 
 
-async def measure(stack: Stack, odoos_key: str) -> list[dict]:
-    """Returns a row for each case: the median of its turns, and processor time a call."""
-    database = Database(int(stack.service.url.rpartition(":")[2]))
-    await database.pair(stack.service.enroll())
-    journal = [(f"Line {number}", "info") for number in range(1_000)]
+@dataclass
+class Sync:
+    """Exchanges with nothing new, as one database."""
+
+    port: int
+    key: str
+    uuid: str
+    nonce: str
+    calls: int = 0
+
+    def call(self) -> None:
+        self.calls += 1
+        following = f"{self.uuid} {self.calls}"
+        body = {"nonce": self.nonce, "next_nonce": following, "changes": [], "call": self.calls, "existing_left": []}
+        answer = answered(self.port, request("calendar.event/sync", self.key, self.uuid, body))
+        assert b'"quarantined":null' in answer, answer
+        self.nonce = following
+
+
+@dataclass
+class Called:
+    """What one caller has done."""
+
+    asks: list[Search | Sync]
+    calls: int
+    cpu_seconds: float
+
+
+def caller(begin: float, asks: list[Search | Sync]) -> Called:
+    """Makes one call after the other for a while, of each database in turn."""
+    time.sleep(max(0, begin - time.monotonic()))
+    used, calls = time.process_time(), 0
+    while time.monotonic() < begin + SECONDS:
+        asks[calls % len(asks)].call()
+        calls += 1
+    return Called(asks, calls, time.process_time() - used)
+
+
+def turn(asks: list[Search | Sync], at_once: int) -> tuple[list[Search | Sync], int, float]:
+    """Calls with so many callers; returns who has called, the calls, and the callers' processor time."""
+    parts = [asks[at::at_once] or asks for at in range(at_once)]
+    with multiprocessing.get_context("fork").Pool(at_once) as pool:
+        called = pool.map(functools.partial(caller, time.monotonic() + 0.5), parts, chunksize=1)
+    return (
+        [ask for one in called for ask in one.asks],
+        sum(one.calls for one in called),
+        sum(one.cpu_seconds for one in called),
+    )
+
+
+async def paired(stack: Stack) -> list[Database]:
+    databases = []
+    for _ in range(DATABASES):
+        database = Database(int(stack.service.url.rpartition(":")[2]))
+        await database.pair(stack.service.enroll())
+        databases.append(database)
+    return databases
+
+
+def write_lines(stack: Stack) -> None:
+    """Writes a journal of each database."""
+    journal = [(f"Line {number}", "info") for number in range(LINES)]
     with stack.server.cursor(stack.bridge_database) as cursor:
         statement = """
             INSERT INTO journal (database_id, message, level)
             SELECT d.id, v.message, v.level FROM databases d, (VALUES %s) AS v (message, level)"""
-        psycopg2.extras.execute_values(cursor, statement, journal)
+        psycopg2.extras.execute_values(cursor, statement, journal, page_size=LINES)
         cursor.execute("ANALYZE")
+
+
+def measure(stack: Stack, odoos_key: str) -> list[dict]:
+    """Returns a row for each case: the median of its turns, and processor time a call."""
+    databases = asyncio.run(paired(stack))
+    write_lines(stack)
     odoos_port = int(stack.odoo.url.rpartition(":")[2])
     page = {"limit": ROWS, "order": "id"}
-
-    async def of_odoo() -> None:
-        headers = {"Authorization": f"Bearer {odoos_key}", "X-Odoo-Database": stack.odoo.database}
-        body = {"domain": [["active", "=", True]], "fields": ["name", "login", "create_date"], **page}
-        rows = await answered(odoos_port, "/json/2/res.users/search_read", headers, body)
-        assert len(rows) == ROWS, rows
-
-    async def of_service() -> None:
-        headers = {"Authorization": f"Bearer {database.key}", "X-Odoo-Database": database.uuid, "X-Odoo-User": "1"}
-        body = {"domain": [["level", "=", "info"]], "fields": ["title", "message", "time"], **page}
-        rows = await answered(database.port, "/json/2/outlook.bridge.journal/search_read", headers, body)
-        assert len(rows) == ROWS, rows
-
-    async def sync() -> None:
-        headers = {"Authorization": f"Bearer {database.key}", "X-Odoo-Database": database.uuid, "X-Odoo-User": "1"}
-        following = f"{time.monotonic_ns()}"
-        body = {"nonce": database.nonce, "next_nonce": following, "changes": [], "call": 1, "existing_left": []}
-        await answered(database.port, "/json/2/calendar.event/sync", headers, body)
-        database.nonce = following
-
-    cases: list[tuple[str, Ask, int]] = [
-        *(("Odoo: res.users.search_read", of_odoo, at_once) for at_once in AT_ONCE),
-        *(("the service: outlook.bridge.journal.search_read", of_service, at_once) for at_once in AT_ONCE),
-        # An Odoo database makes one exchange after the other.
-        ("the service: calendar.event.sync, nothing new", sync, 1),
-    ]
-    rates: dict[tuple[str, int], list[float]] = {}
-    used: dict[tuple[str, int], float] = {}
-    for turn in range(TURNS + 1):
-        for name, ask, at_once in cases:
-            pid = stack.odoo.pid if name.startswith("Odoo") else stack.service.pid
-            before = family_cpu_seconds(pid)
-            found = await rate(ask, at_once)
-            # The first turn warms up.
-            if turn:
-                rates.setdefault((name, at_once), []).append(found)
-                used[name, at_once] = used.get((name, at_once), 0) + family_cpu_seconds(pid) - before
-            # The permitted number of calls grows again.
-            await asyncio.sleep(CALLS / 100)
+    users = {"domain": [["active", "=", True]], "fields": ["name", "login", "create_date"], **page}
+    lines = {"domain": [["level", "=", "info"]], "fields": ["title", "message", "time"], **page}
+    of_odoo = request("res.users/search_read", odoos_key, stack.odoo.database, users)
+    cases: dict[str, list[Search | Sync]] = {
+        "Odoo: `res.users.search_read`": [Search(odoos_port, of_odoo)],
+        "the service: `outlook.bridge.journal.search_read`": [
+            Search(one.port, request("outlook.bridge.journal/search_read", one.key, one.uuid, lines))
+            for one in databases
+        ],
+        "the service: `calendar.event.sync`, nothing new": [
+            Sync(one.port, one.key, one.uuid, one.nonce) for one in databases
+        ],
+    }
+    taken: dict[tuple[str, int], list[dict]] = {}
+    for number in range(TURNS + 1):
+        for name in cases:
+            for at_once in AT_ONCE:
+                pid = stack.odoo.pid if name.startswith("Odoo") else stack.service.pid
+                pids = (pid, stack.server.pid)
+                statements = stack.service.metric("outlook_bridge_statements_total")
+                before = [family_cpu_seconds(pid) for pid in pids]
+                cases[name], calls, client = turn(cases[name], at_once)
+                after = [family_cpu_seconds(pid) for pid in pids]
+                # The first turn warms up.
+                if number:
+                    cpu = [1000 * (late - early) / calls for early, late in zip(before, after, strict=True)]
+                    statements = stack.service.metric("outlook_bridge_statements_total") - statements
+                    row = {"per_second": calls / SECONDS, "cpu_ms": cpu[0], "postgres_ms": cpu[1]}
+                    row |= {"client_ms": 1000 * client / calls, "statements": statements / calls}
+                    taken.setdefault((name, at_once), []).append(row)
+                # The permitted number of calls grows again.
+                time.sleep(REST)
     return [
-        {
-            "case": name,
-            "at_once": at_once,
-            "per_second": statistics.median(found),
-            "cpu_ms": 1000 * used[name, at_once] / CALLS / TURNS,
-        }
-        for (name, at_once), found in rates.items()
+        {"case": name, "at_once": at_once, "turns": turns}
+        | {what: statistics.median(one[what] for one in turns) for what in turns[0]}
+        for (name, at_once), turns in taken.items()
     ]
 
 
 def table(rows: list[dict]) -> str:
     odoos = {row["at_once"]: row for row in rows if row["case"].startswith("Odoo")}
-    lines = ["| | at once | calls a second | to Odoo | processor time a call | to Odoo |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| | at once | calls a second | to Odoo | ms of a processor a call | Postgres | caller | statements |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for row in rows:
         odoo = odoos[row["at_once"]]
-        faster, cheaper = row["per_second"] / odoo["per_second"], odoo["cpu_ms"] / row["cpu_ms"]
+        ratio = row["per_second"] / odoo["per_second"]
+        # Odoo's statements are not counted.
+        statements = "" if row is odoo else f"{row['statements']:.1f}"
         lines.append(
-            f"| {row['case']} | {row['at_once']} | {row['per_second']:.0f} | {faster:.1f} "
-            f"| {row['cpu_ms']:.2f} ms | 1/{cheaper:.1f} |"
+            f"| {row['case']} | {row['at_once']} | {row['per_second']:.0f} | {ratio:.1f} "
+            f"| {row['cpu_ms']:.2f} | {row['postgres_ms']:.2f} | {row['client_ms']:.2f} | {statements} |"
         )
     return "\n".join(lines)
 
@@ -154,7 +234,7 @@ def main() -> int:
     server.start()
     try:
         stack = Stack(
-            FOLDER / "site", server, template="base", profile=options.profile, odoo_options={"workers": os.cpu_count()}
+            FOLDER / "site", server, template="base", profile=options.profile, odoo_options={"workers": ODOOS_WORKERS}
         )
         try:
             stack.start()
@@ -162,7 +242,7 @@ def main() -> int:
                 script = Path(folder) / "make_key.py"
                 script.write_text(MAKE_KEY)
                 key = stack.odoo.run_script(script, uid=stack.odoo.admin.uid)
-            rows = asyncio.run(measure(stack, key))
+            rows = measure(stack, key)
         finally:
             stack.drop()
     finally:
