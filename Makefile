@@ -85,7 +85,7 @@ bench: setup ## Measure the bridge beside Odoo's own sync, at a simulated Micros
 	@exec $(PYTHON) -m tools.bench $(if $(QUICK),--quick)
 
 .PHONY: bench-calls
-bench-calls: setup ## Measure how many calls a second the service answers beside Odoo (2 minutes)
+bench-calls: setup ## Measure how many calls a second the service answers beside Odoo (4 minutes)
 	@cargo build --release --locked --workspace
 	@exec $(PYTHON) -m tools.bench.calls $(ARGS)
 

@@ -204,8 +204,10 @@ impl Model {
         let condition = statement.wanted(self, within, &search.domain)?;
         let order = search.order.as_deref().filter(|order| !order.is_empty());
         let order = statement::order(self, order.unwrap_or(self.order))?;
+        // The rows of the page are chosen first: Postgres may make the objects of all rows otherwise.
         statement.text = format!(
-            "SELECT {} AS row FROM ({}) AS r WHERE {condition} ORDER BY {order} LIMIT {limit} OFFSET {}",
+            "SELECT {} AS row FROM (SELECT * FROM ({}) AS r WHERE {condition} ORDER BY {order} LIMIT {limit} OFFSET {}) AS r
+             ORDER BY {order}",
             statement::object(&fields),
             self.source,
             search.offset,

@@ -35,7 +35,8 @@ impl Statement {
         Ok(format!("({} AND {condition})", either(own)))
     }
 
-    /// Returns the condition, which is true or false and never unknown.
+    /// Returns the condition. It may be unknown instead of false; what is negated never is. So
+    /// Postgres sees plain comparisons, which its statistics and indexes are for.
     ///
     /// # Errors
     /// `UserError` if it names a field that does not exist, or compares it with what it cannot be.
@@ -80,31 +81,31 @@ impl Statement {
         }
         let value = &condition.value;
         let one = std::slice::from_ref(value);
-        let (found, is_negative) = match condition.operator {
-            Operator::Equal => (self.is_among(field, one)?, false),
-            Operator::NotEqual => (self.is_among(field, one)?, true),
-            Operator::In => (self.is_among(field, listed(field, value)?)?, false),
-            Operator::NotIn => (self.is_among(field, listed(field, value)?)?, true),
+        let is_negative = match condition.operator {
+            Operator::NotEqual | Operator::NotIn => true,
+            Operator::Like { negated, .. } => negated,
+            _ => false,
+        };
+        let sense = if is_negative { sense.negated() } else { sense };
+        let found = match condition.operator {
+            Operator::Equal | Operator::NotEqual => self.is_among(field, one, sense)?,
+            Operator::In | Operator::NotIn => self.is_among(field, listed(field, value)?, sense)?,
             Operator::Less => return self.is_ordered(field, "<", value, sense),
             Operator::LessOrEqual => return self.is_ordered(field, "<=", value, sense),
             Operator::Greater => return self.is_ordered(field, ">", value, sense),
             Operator::GreaterOrEqual => return self.is_ordered(field, ">=", value, sense),
-            Operator::Unset => ("true".to_owned(), false),
-            Operator::Like {
-                any_case,
-                whole,
-                negated,
-            } => (self.is_like(field, value, any_case, whole)?, negated),
+            Operator::Unset => "true".to_owned(),
+            Operator::Like { any_case, whole, .. } => self.is_like(field, value, any_case, whole, sense)?,
         };
-        Ok(if is_negative == (sense == Sense::Said) {
-            format!("NOT ({found})")
-        } else {
-            found
+        Ok(match sense {
+            Sense::Said => found,
+            Sense::Negated => format!("NOT ({found})"),
         })
     }
 
-    /// Compares with several values, of which `false` and `null` mean that there is none.
-    fn is_among(&mut self, field: &Field, values: &[Value]) -> Result<String, OdooError> {
+    /// Compares with several values, of which `false` and `null` mean that there is none. The caller
+    /// negates it if that is the sense.
+    fn is_among(&mut self, field: &Field, values: &[Value], sense: Sense) -> Result<String, OdooError> {
         let is_none = |value: &&Value| is_nothing(value);
         let (nothing, some): (Vec<&Value>, Vec<&Value>) = values.iter().partition(is_none);
         let wanted = compared(field);
@@ -149,7 +150,12 @@ impl Statement {
             && !matches!(&bound, Bound::Texts(of) if of.is_empty())
             && !matches!(&bound, Bound::Times(of) if of.is_empty())
         {
-            any.push(format!("({wanted} = ANY({})) IS TRUE", self.bind(bound)));
+            let wanted = match &bound {
+                Bound::Texts(texts) if !texts.iter().any(String::is_empty) => format!("r.{}", field.name),
+                Bound::Wholes(numbers) if !numbers.contains(&0) => format!("r.{}", field.name),
+                _ => wanted.clone(),
+            };
+            any.push(sense.to_negate(format!("{wanted} = ANY({})", self.bind(bound))));
         }
         if !nothing.is_empty() && matches!(field.kind, Kind::Id | Kind::Datetime) {
             any.push(format!("{wanted} IS NULL"));
@@ -164,7 +170,11 @@ impl Statement {
         value: &Value,
         sense: Sense,
     ) -> Result<String, OdooError> {
-        let wanted = compared(field);
+        let wanted = match field.kind {
+            // Compared with the first moment of a second, so the rest of the second does not matter.
+            Kind::Datetime => format!("r.{}", field.name),
+            _ => compared(field),
+        };
         let (sign, bound) = match field.kind {
             // Nothing is neither earlier nor later.
             Kind::Datetime if is_nothing(value) => return Ok(sense.of("false")),
@@ -203,7 +213,8 @@ impl Statement {
                 )));
             }
         };
-        Ok(sense.of(&format!("({wanted} {sign} {}) IS TRUE", self.bind(bound))))
+        let found = sense.to_negate(format!("{wanted} {sign} {}", self.bind(bound)));
+        Ok(sense.of(&found))
     }
 
     fn is_like(
@@ -212,13 +223,14 @@ impl Statement {
         value: &Value,
         any_case: bool,
         whole: bool,
+        sense: Sense,
     ) -> Result<String, OdooError> {
         if !is_truth(value) {
             // As in Odoo, nothing is a part of everything, but as a whole the same as nothing.
             return match (whole, field.kind) {
                 (false, Kind::Id) if field.name != "id" => Ok(format!("r.{} IS NOT NULL", field.name)),
                 (false, _) => Ok("true".to_owned()),
-                (true, _) => self.is_among(field, &[Value::Bool(false)]),
+                (true, _) => self.is_among(field, &[Value::Bool(false)], sense),
             };
         }
         let shown = match field.kind {
@@ -242,10 +254,7 @@ impl Statement {
             pattern
         };
         let like = if any_case { "ILIKE" } else { "LIKE" };
-        Ok(format!(
-            "({shown} {like} {}) IS TRUE",
-            self.bind(Bound::Text(pattern))
-        ))
+        Ok(sense.to_negate(format!("{shown} {like} {}", self.bind(Bound::Text(pattern)))))
     }
 }
 
@@ -264,7 +273,15 @@ impl Sense {
         }
     }
 
-    /// Returns a condition that is never unknown, or its negation.
+    /// Returns a comparison as it can be negated: false instead of unknown.
+    fn to_negate(self, comparison: String) -> String {
+        match self {
+            Self::Said => comparison,
+            Self::Negated => format!("({comparison}) IS TRUE"),
+        }
+    }
+
+    /// Returns a condition, or its negation.
     fn of(self, condition: &str) -> String {
         match self {
             Self::Said => condition.to_owned(),

@@ -6,7 +6,7 @@ use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::BoxedSqlQuery;
 use diesel::sql_types::{Array, BigInt, Bool, Text, Timestamptz};
-use diesel_async::{AsyncConnection, RunQueryDsl};
+use diesel_async::{AnsiTransactionManager, RunQueryDsl, TransactionManager};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -59,12 +59,13 @@ impl Statement {
         let query = diesel::sql_query(self.text).into_boxed::<Pg>();
         let query = query.bind::<diesel::sql_types::Uuid, _>(self.database);
         let query = self.bound.into_iter().fold(query, bind);
-        let rows: QueryResult<Vec<Row>> = conn
-            .transaction(async |conn| {
-                diesel::sql_query(TIME_LIMIT).execute(conn).await?;
-                query.load(conn).await
-            })
-            .await;
+        AnsiTransactionManager::begin_transaction_sql(conn, BEGIN).await?;
+        let rows: QueryResult<Vec<Row>> = query.load(conn).await;
+        if rows.is_ok() {
+            AnsiTransactionManager::commit_transaction(conn).await?;
+        } else {
+            AnsiTransactionManager::rollback_transaction(conn).await?;
+        }
         let rows = match rows {
             Err(diesel::result::Error::DatabaseError(_, about))
                 if about.message().contains("statement timeout") =>
@@ -138,8 +139,8 @@ impl Statement {
     }
 }
 
-/// What a caller has thought up must not keep others waiting.
-const TIME_LIMIT: &str = "SET LOCAL statement_timeout = '10s'";
+/// Begins a transaction in one message. What a caller has thought up must not keep others waiting.
+const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = '10s'";
 /// The most groups and aggregates of a request.
 const MOST_GROUPS: usize = 20;
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::odoo::Odoo;
+use super::people::still;
 use super::series::occurrence;
 use super::stack::{ANN, Service};
 use super::world::{OUTSIDE, World, odoo_time, world};
@@ -84,6 +85,7 @@ async fn the_journal_is_searched_sorted_and_paged() {
         ["Dentist 100%"]
     );
     // As in Odoo, `%` is a placeholder, and what has no value is not a text.
+    let last = all[0]["time"].as_str().expect("a time");
     for (domain, expected) in [
         (json!([["title", "like", "dentist"]]), 0),
         (json!([["title", "ilike", "dentist"]]), 1),
@@ -97,10 +99,29 @@ async fn the_journal_is_searched_sorted_and_paged() {
         (json!([["side", "in", ["odoo", false]]]), all.len() - 2),
         (json!([["time", ">=", "2000-01-01"]]), all.len()),
         (json!([["time", "<", "2000-01-01 10:00:00"]]), 0),
+        (json!([["time", "<=", last]]), all.len()),
+        (json!([["time", ">", last]]), 0),
+        (json!([["side", "=", "outlook"]]), 2),
+        (json!([["side", "not in", ["outlook", "odoo"]]]), all.len() - 3),
+        (json!([["side", "in", ["outlook", ""]]]), all.len() - 1),
+        (json!([["mails", "=", 1]]), 2),
+        (json!([["mails", "!=", 1]]), all.len() - 2),
+        (json!([["mails", "in", [0, 1]]]), all.len()),
+        (json!([["res_id", "=", 99_999_999]]), 0),
+        (json!([["user_id", "<", 0]]), 0),
         (json!(["|", ["mails", "=", 1], ["title", "=", "Dentist 100%"]]), 3),
         (json!([[0, "=", 1]]), 0),
     ] {
         assert_eq!(count(&w, JOURNAL, domain.clone()).await, expected, "{domain}");
+        // What has no value is in one of both.
+        let mut others = domain.clone();
+        let terms = others.as_array_mut().expect("terms");
+        match terms[0].as_str() {
+            Some("!") => _ = terms.remove(0),
+            _ => terms.insert(0, json!("!")),
+        }
+        let left = all.len() - expected;
+        assert_eq!(count(&w, JOURNAL, others).await, left, "but {domain}");
     }
     let nobody = w.count("journal WHERE odoo_user_id IS NULL").await;
     assert_eq!(count(&w, JOURNAL, json!([["user_id", "=", false]])).await, nobody);
@@ -119,6 +140,17 @@ async fn the_journal_is_searched_sorted_and_paged() {
     );
     let some = ask(&w.odoo, &w.service, JOURNAL, "search", json!({"limit": 2})).await;
     assert_eq!(some, json!([ids[0], ids[1]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_is_one_statement_in_a_transaction() {
+    let (w, _) = still().await;
+    let statements = &w.service.engine.store.statements;
+    rows(&w, JOURNAL, json!([]), &[]).await;
+    let before = statements.count();
+    rows(&w, JOURNAL, json!([["level", "=", "info"]]), &["title"]).await;
+    // The key, the begin with its limit of time, the search, the commit.
+    assert_eq!(statements.count() - before, 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
