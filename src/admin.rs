@@ -247,7 +247,7 @@ pub async fn set_values(
     };
     let mut conn = engine.store.get().await?;
     databases::configure(&mut conn, database.id, &settings).await?;
-    let changed = databases::by_id(&mut conn, database.id).await?;
+    let changed = databases::by_id(&conn, database.id).await?;
     if (changed.days_back, changed.days_ahead) != (database.days_back, database.days_ahead) {
         accounts::list_anew(&mut conn, database.id).await?;
     }

@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use diesel::QueryResult;
 use diesel_async::AsyncConnection;
+use futures_util::future::join;
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
@@ -27,8 +29,8 @@ use crate::measures::{self, Purpose};
 use crate::migration::{baseline, moving};
 use crate::odoo::OdooError;
 use crate::odoo::exchange::{
-    Ack, AckResult, Actor, Cause, Change, ChangeKind, OdooChange, Place, Rejected, SyncAnswer, SyncRequest,
-    WantedRecord, at_most,
+    Ack, AckResult, Actor, Cause, Change, ChangeKind, NumberedChange, OdooChange, Place, Rejected,
+    SyncAnswer, SyncRequest, WantedRecord, at_most,
 };
 use crate::odoo::identity::Identity;
 use crate::odoo::record::{Record, descriptions};
@@ -39,7 +41,7 @@ use crate::planning::people::People;
 use crate::planning::planner::refusals;
 use crate::planning::planner::{self, Effects, read_groups};
 use crate::store::accounts;
-use crate::store::databases::{self, Database, PlanningLock};
+use crate::store::databases::{self, AcceptedCall, Database, PlanningLock};
 use crate::store::journal::{self, Level, Line};
 use crate::store::leases::{self, Urgency};
 use crate::store::meetings::{Copy, Identities, Meeting};
@@ -130,6 +132,30 @@ async fn carry_out(
         .await?;
     }
     let mut conn = engine.store.get().await?;
+    let (changes, owes_more) = deliver(&mut conn, database, &request).await?;
+    let state = crate::admin::state::state(&conn, &engine.settings, database.id, known).await?;
+    let more = !state.paused && (owes_more || settled.is_more);
+    Ok(SyncAnswer {
+        acked,
+        rejected,
+        changes,
+        more,
+        state,
+        want_existing,
+        want_records,
+    })
+}
+
+/// Delivers a page of the pending changes; returns them, and whether there are more.
+async fn deliver(
+    conn: &mut Connection,
+    database: &Database,
+    request: &SyncRequest,
+) -> anyhow::Result<(Vec<NumberedChange>, bool)> {
+    // Usually there are none, and nothing is locked. Odoo is poked for those that come now.
+    if !outbox::owes_odoo_more_than(conn, database.id, 0).await? {
+        return Ok((Vec::new(), false));
+    }
     let limit = i64::from(request.limit.min(LARGEST_PAGE));
     // A page is read and marked as delivered in one transaction: a delivered change must not be
     // planned again while Odoo applies it.
@@ -147,18 +173,8 @@ async fn carry_out(
         })
         .await?;
     let sent = i64::try_from(changes.len()).unwrap_or(i64::MAX);
-    let owes_more = outbox::owes_odoo_more_than(&mut conn, database.id, sent).await?;
-    let state = crate::admin::state::state(&mut conn, &engine.settings, database.id, known).await?;
-    let more = !state.paused && (owes_more || settled.is_more);
-    Ok(SyncAnswer {
-        acked,
-        rejected,
-        changes,
-        more,
-        state,
-        want_existing,
-        want_records,
-    })
+    let owes_more = outbox::owes_odoo_more_than(conn, database.id, sent).await?;
+    Ok((changes, owes_more))
 }
 
 /// Processes Odoo's descriptions before anything waits for them. Those that are not done in time
@@ -215,8 +231,8 @@ async fn nothing_taken(
     database: &Database,
     known: Option<&str>,
 ) -> Result<SyncAnswer, OdooError> {
-    let mut conn = engine.store.get().await?;
-    let state = crate::admin::state::state(&mut conn, &engine.settings, database.id, known).await?;
+    let conn = engine.store.get().await?;
+    let state = crate::admin::state::state(&conn, &engine.settings, database.id, known).await?;
     Ok(SyncAnswer {
         acked: Vec::new(),
         rejected: Vec::new(),
@@ -317,15 +333,23 @@ async fn take(
     clocks: ClockOffsets,
 ) -> anyhow::Result<Taken> {
     People::prepare(conn, database_id).await?;
-    let lock = databases::serialize_soon(conn, database_id, Purpose::Exchange).await?;
-    let mut database = databases::lock(conn, database_id).await?;
+    // Sent together: Postgres carries them out in this order.
+    let (lock, database) = join(
+        databases::serialize_soon(conn, database_id, Purpose::Exchange),
+        databases::lock(conn, database_id),
+    )
+    .await;
+    let (lock, mut database) = (lock?, database?);
     let repeated = match fence(conn, &database, request).await? {
         Fence::Closed => return Ok(Taken::Nothing),
         Fence::Open { repeated } => repeated,
     };
     database.clock_behind = clocks.odoo_if_certain.num_seconds();
-    let called_at = request.now.as_ref().map(|now| now.0);
-    databases::note_call(conn, database_id, request.call, called_at, database.clock_behind).await?;
+    let call = AcceptedCall {
+        last_call: request.call,
+        called_at: request.now.as_ref().map(|now| now.0),
+        clock_behind: database.clock_behind,
+    };
     let departures = parts::depart_all(conn, &lock, &database, &request.departed).await?;
     let people = People::of(conn, database, now).await?;
     let (items, unreadable) = parts::read(&people, request);
@@ -338,7 +362,13 @@ async fn take(
     parts::note_untold(conn, &lock, &people, &request.untold).await?;
     let asked = existing::ask(conn, &people, request, repeated).await?;
     let mut wanted = asked.records;
-    wanted.extend(stubs_to_ask_for(conn, database_id, request, repeated).await?);
+    let (noted, of_stubs) = join(
+        note_call(conn, database_id, request, &call, repeated),
+        stubs_to_ask_for(conn, database_id, request, repeated),
+    )
+    .await;
+    noted?;
+    wanted.extend(of_stubs?);
     // The mailbox's next run plans the changes that waited for this, as there may be many.
     effects.wake_accounts.extend(asked.told);
     Ok(Taken::Taken {
@@ -428,13 +458,28 @@ fn continued(change: &Change) -> Option<&str> {
     }
 }
 
+/// Stores that a call was accepted.
+async fn note_call(
+    conn: &Connection,
+    database_id: Uuid,
+    request: &SyncRequest,
+    call: &AcceptedCall,
+    repeated: bool,
+) -> QueryResult<usize> {
+    if repeated {
+        return databases::note_repeated_call(conn, database_id, call).await;
+    }
+    let (next, previous) = (&request.next_nonce, &request.nonce);
+    databases::note_next_call(conn, database_id, call, next, previous, now()).await
+}
+
 enum Fence {
     Open { repeated: bool },
     Closed,
 }
 
-/// Accepts a call with the stored nonce, or one that repeats the pair that was accepted last
-/// (`docs/EXCHANGE.md`, Fencing).
+/// Decides whether to accept a call: one with the stored nonce, or one that repeats the pair that was
+/// accepted last (`docs/EXCHANGE.md`, Fencing).
 async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest) -> anyhow::Result<Fence> {
     if database.shut_out().is_some() {
         return Ok(Fence::Closed);
@@ -443,7 +488,6 @@ async fn fence(conn: &mut Connection, database: &Database, request: &SyncRequest
         && !request.next_nonce.is_empty()
         && request.next_nonce != request.nonce
     {
-        databases::rotate_nonce(conn, database.id, &request.next_nonce, &request.nonce, now()).await?;
         return Ok(Fence::Open { repeated: false });
     }
     if Some(&request.nonce) == database.previous_nonce.as_ref() && request.next_nonce == database.nonce {
@@ -482,7 +526,7 @@ fn is_outdated(database: &Database, request: &SyncRequest) -> bool {
 
 /// Returns the records of long past meetings that have news in Outlook.
 async fn stubs_to_ask_for(
-    conn: &mut Connection,
+    conn: &Connection,
     database_id: Uuid,
     request: &SyncRequest,
     repeated: bool,

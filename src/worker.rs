@@ -400,7 +400,7 @@ impl News {
 async fn read(engine: &Engine, lease: Lease) -> anyhow::Result<(Account, Database)> {
     let mut conn = engine.store.get().await?;
     let account = leases::account(&mut conn, lease.account_id, Some(lease.id)).await?;
-    let database = databases::by_id(&mut conn, account.database_id).await?;
+    let database = databases::by_id(&conn, account.database_id).await?;
     Ok((account, database))
 }
 

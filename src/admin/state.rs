@@ -1,5 +1,6 @@
 //! What the add-on caches about a database: its settings, and the states of its accounts.
 
+use futures_util::future::try_join4;
 use uuid::Uuid;
 
 use crate::auth::{consent, registrations};
@@ -10,7 +11,6 @@ use crate::odoo::exchange::{AccountState, AccountStatus, State};
 use crate::odoo::time::OdooTime;
 use crate::reset;
 use crate::store::accounts::{Account, SyncState};
-use crate::store::told::Telling;
 use crate::store::{Connection, databases, registrations as stored, told};
 use crate::words::{Said, Sentence, say};
 
@@ -30,14 +30,12 @@ fn days_told(own: Option<i32>, configured: i64, least: i64) -> i64 {
 /// # Errors
 /// When Postgres fails.
 pub async fn state(
-    conn: &mut Connection,
+    conn: &Connection,
     configured: &engine::Settings,
     database_id: Uuid,
     known: Option<&str>,
 ) -> anyhow::Result<State> {
-    // First, so that a change meanwhile is told twice rather than never.
-    let telling = told::telling(conn, database_id, known).await?;
-    build(conn, configured, database_id, &telling, None).await
+    build(conn, configured, database_id, known, None).await
 }
 
 /// Returns the state with the account of one user only, as it is now.
@@ -45,29 +43,36 @@ pub async fn state(
 /// # Errors
 /// When Postgres fails.
 pub async fn state_of(
-    conn: &mut Connection,
+    conn: &Connection,
     configured: &engine::Settings,
     database_id: Uuid,
     user_id: i32,
 ) -> anyhow::Result<State> {
-    let telling = told::telling(conn, database_id, None).await?;
-    build(conn, configured, database_id, &telling, Some(user_id)).await
+    build(conn, configured, database_id, None, Some(user_id)).await
 }
 
 async fn build(
-    conn: &mut Connection,
+    conn: &Connection,
     configured: &engine::Settings,
     database_id: Uuid,
-    telling: &Telling,
+    known: Option<&str>,
     user_id: Option<i32>,
 ) -> anyhow::Result<State> {
-    let database = databases::by_id(conn, database_id).await?;
-    let registrations = stored::of_database(conn, database_id).await?;
-    let accounts = match user_id {
-        Some(user_id) => told::account(conn, database_id, user_id).await?,
-        None => told::accounts(conn, database_id, telling.since).await?,
-    };
-    let needs_consent = consent::is_needed(conn, database_id).await?;
+    // First, so that a change meanwhile is told twice rather than never.
+    let telling = told::telling(conn, database_id, known).await?;
+    // Sent together, so that Postgres is waited for once.
+    let (database, registrations, needs_consent, accounts) = try_join4(
+        databases::by_id(conn, database_id),
+        stored::of_database(conn, database_id),
+        consent::is_needed(conn, database_id),
+        async {
+            match user_id {
+                Some(user_id) => told::account(conn, database_id, user_id).await,
+                None => told::accounts(conn, database_id, telling.since).await,
+            }
+        },
+    )
+    .await?;
     let resetting = accounts.iter().filter(|(account, _)| account.resetting);
     let resets = told::resets(conn, resetting.map(|(account, _)| account.id).collect()).await?;
     let mut states = Vec::new();

@@ -18,7 +18,7 @@ pub fn is_missing(refusal: &Refusal, last_login: Option<DateTime<Utc>>) -> bool 
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn is_needed(conn: &mut Connection, database_id: Uuid) -> QueryResult<bool> {
+pub async fn is_needed(conn: &Connection, database_id: Uuid) -> QueryResult<bool> {
     let refused = refusals::of_database(conn, database_id).await?;
     if refused.is_empty() {
         return Ok(false);

@@ -196,7 +196,7 @@ pub async fn check_for_administrators(
         let known = {
             let mut conn = engine.store.get().await?;
             // Read again: the call itself may have changed it.
-            let database = databases::by_id(&mut conn, database.id).await?;
+            let database = databases::by_id(&conn, database.id).await?;
             Known::read(&mut conn, database)
                 .await
                 .context("reading what is stored about this database")?

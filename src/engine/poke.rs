@@ -178,8 +178,8 @@ impl Engine {
 
     async fn send_poke(&self, database_id: Uuid, users: &BTreeSet<i32>) -> anyhow::Result<Poked> {
         let database = {
-            let mut conn = self.store.get().await?;
-            databases::by_id(&mut conn, database_id).await?
+            let conn = self.store.get().await?;
+            databases::by_id(&conn, database_id).await?
         };
         let body =
             json!({"uuid": database.uuid, "time": now().timestamp(), "users": users, "exchange": true});

@@ -344,6 +344,9 @@ pub async fn note_untold(
     people: &People,
     untold: &[Untold],
 ) -> anyhow::Result<()> {
+    if untold.is_empty() {
+        return Ok(());
+    }
     // Every call names them. Few, and usually none, are still requested.
     let mut unit = UnitOfWork::new(lock);
     let identities: Vec<Identity> = untold.iter().map(|one| one.place.identity()).collect();

@@ -605,8 +605,8 @@ fn latest_change(resolved_rows: &[ResolvedRow]) -> Option<DateTime<Utc>> {
 /// Returns how many days back and ahead the mailbox is read: as set for its database, or else as
 /// the service is configured, then halved `halvings` times.
 async fn window(engine: &Engine, account: &Account, halvings: i32) -> Result<(i64, i64), PullError> {
-    let mut conn = engine.store.get().await?;
-    let database = databases::by_id(&mut conn, account.database_id).await?;
+    let conn = engine.store.get().await?;
+    let database = databases::by_id(&conn, account.database_id).await?;
     let days = |own: Option<i32>, common: i64| narrowing::halve_days(own.map_or(common, i64::from), halvings);
     Ok((
         days(database.days_back, engine.settings.days_back),
@@ -1293,7 +1293,7 @@ pub(crate) fn link_of(event: &WireEvent) -> Option<Uuid> {
 async fn finish_first_pull(engine: &Engine, account: &Account) -> Result<Effects, PullError> {
     let mut effects = Effects::default();
     let mut conn = engine.store.get().await?;
-    let mut exchange = databases::by_id(&mut conn, account.database_id).await?.nonce;
+    let mut exchange = databases::by_id(&conn, account.database_id).await?.nonce;
     let mut ids =
         meetings::of_account(&mut conn, account.database_id, account.id, account.odoo_user_id).await?;
     for pass in 1.. {

@@ -380,7 +380,7 @@ pub async fn look_up(
     }
     if missing > 0 {
         let mut conn = engine.store.get().await?;
-        let database = databases::by_id(&mut conn, account.database_id).await?;
+        let database = databases::by_id(&conn, account.database_id).await?;
         let message = say::links_are_gone(missing);
         let user_id = Some(account.odoo_user_id);
         journal::note(&mut conn, &database, user_id, Level::Warning, message).await?;

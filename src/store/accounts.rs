@@ -296,7 +296,7 @@ pub struct Identity<'a> {
 }
 
 /// Returns when the last mailbox was connected among those that still have a login.
-pub async fn last_login(conn: &mut Connection, database_id: Uuid) -> QueryResult<Option<DateTime<Utc>>> {
+pub async fn last_login(conn: &Connection, database_id: Uuid) -> QueryResult<Option<DateTime<Utc>>> {
     dsl::accounts
         .filter(
             dsl::database_id
@@ -304,7 +304,7 @@ pub async fn last_login(conn: &mut Connection, database_id: Uuid) -> QueryResult
                 .and(dsl::refresh_token.is_not_null()),
         )
         .select(diesel::dsl::max(dsl::connected_at))
-        .first(conn)
+        .first(&mut &*conn)
         .await
 }
 

@@ -253,22 +253,22 @@ pub async fn by_uuid(conn: &mut Connection, uuid: &str) -> QueryResult<Option<Da
         .optional()
 }
 
-pub async fn by_id(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
+pub async fn by_id(conn: &Connection, id: Uuid) -> QueryResult<Database> {
     dsl::databases
         .find(id)
         .select(Database::as_select())
-        .first(conn)
+        .first(&mut &*conn)
         .await
 }
 
 /// Reads a database and locks its row until the transaction ends, so that one exchange runs at a
 /// time.
-pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
+pub async fn lock(conn: &Connection, id: Uuid) -> QueryResult<Database> {
     dsl::databases
         .find(id)
         .select(Database::as_select())
         .for_update()
-        .first(conn)
+        .first(&mut &*conn)
         .await
 }
 
@@ -277,27 +277,23 @@ pub async fn lock(conn: &mut Connection, id: Uuid) -> QueryResult<Database> {
 ///
 /// # Errors
 /// [`Busy`] after `LONGEST_WAIT`.
-pub async fn serialize_soon(
-    conn: &mut Connection,
-    id: Uuid,
-    purpose: Purpose,
-) -> anyhow::Result<PlanningLock> {
-    conn.batch_execute(&format!(
-        "SET LOCAL lock_timeout = '{}ms'",
-        LONGEST_WAIT.as_millis()
-    ))
-    .await?;
+pub async fn serialize_soon(conn: &Connection, id: Uuid, purpose: Purpose) -> anyhow::Result<PlanningLock> {
+    let wait = LONGEST_WAIT.as_millis();
+    // In one message, as every exchange does it.
+    let statements = format!(
+        "SET LOCAL lock_timeout = '{wait}ms';
+         SELECT pg_advisory_xact_lock(hashtextextended('{id}', 0));
+         SET LOCAL lock_timeout = 0"
+    );
     let began = Instant::now();
-    let lock = match serialize(conn, id, purpose).await {
-        Ok(lock) => lock,
+    match (&mut &*conn).batch_execute(&statements).await {
+        Ok(()) => Ok(PlanningLock::taken(id, purpose, began)),
         // Postgres reports this in the language of its server, so the text cannot be compared.
         Err(DatabaseError(DatabaseErrorKind::Unknown, _)) if began.elapsed() >= LONGEST_WAIT => {
-            return Err(Busy.into());
+            Err(Busy.into())
         }
-        Err(error) => return Err(error.into()),
-    };
-    conn.batch_execute("SET LOCAL lock_timeout = 0").await?;
-    Ok(lock)
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Proves that the current transaction holds the planning lock of a database. Postgres releases the
@@ -317,6 +313,17 @@ impl Drop for PlanningLock {
 }
 
 impl PlanningLock {
+    /// Notes that a lock was taken that was waited for since `began`.
+    fn taken(database_id: Uuid, purpose: Purpose, began: Instant) -> Self {
+        let since = Instant::now();
+        measures::LOCK_WAITED.record(purpose.name(), (since - began).as_secs_f64());
+        Self {
+            database_id,
+            purpose,
+            since,
+        }
+    }
+
     /// Returns the database that is locked.
     pub fn database_id(&self) -> Uuid {
         self.database_id
@@ -330,13 +337,7 @@ pub async fn serialize(conn: &mut Connection, id: Uuid, purpose: Purpose) -> Que
     diesel::select(pg_advisory_xact_lock(hashtextextended(id.to_string(), 0)))
         .execute(conn)
         .await?;
-    let since = Instant::now();
-    measures::LOCK_WAITED.record(purpose.name(), (since - began).as_secs_f64());
-    Ok(PlanningLock {
-        database_id: id,
-        purpose,
-        since,
-    })
+    Ok(PlanningLock::taken(id, purpose, began))
 }
 
 pub async fn all(conn: &mut Connection) -> QueryResult<Vec<Database>> {
@@ -347,43 +348,47 @@ pub async fn all(conn: &mut Connection) -> QueryResult<Vec<Database>> {
         .await
 }
 
-pub async fn rotate_nonce(
-    conn: &mut Connection,
+/// An accepted call.
+#[derive(AsChangeset)]
+#[diesel(table_name = databases, treat_none_as_null = true)]
+pub struct AcceptedCall {
+    /// Its number.
+    pub last_call: i64,
+    /// When Odoo made it, by its own clock.
+    pub called_at: Option<DateTime<Utc>>,
+    /// By how many seconds that clock is behind ours.
+    pub clock_behind: i64,
+}
+
+/// Stores an accepted call, which moves the nonce on.
+pub async fn note_next_call(
+    conn: &Connection,
     id: Uuid,
+    call: &AcceptedCall,
     next: &str,
     previous: &str,
     now: DateTime<Utc>,
 ) -> QueryResult<usize> {
     diesel::update(dsl::databases.find(id))
         .set((
+            call,
             dsl::nonce.eq(next),
             dsl::previous_nonce.eq(Some(previous)),
             dsl::heard_at.eq(now),
         ))
-        .execute(conn)
+        .execute(&mut &*conn)
         .await
 }
 
-/// Stores the number of the accepted call, when Odoo made it by its own clock, and by how many
-/// seconds that clock is behind ours.
-pub async fn note_call(
-    conn: &mut Connection,
-    id: Uuid,
-    last_call: i64,
-    called_at: Option<DateTime<Utc>>,
-    clock_behind: i64,
-) -> QueryResult<usize> {
+/// Stores an accepted call that repeats the nonces of the last one.
+pub async fn note_repeated_call(conn: &Connection, id: Uuid, call: &AcceptedCall) -> QueryResult<usize> {
     let noted = dsl::last_call
-        .eq(last_call)
-        .and(dsl::clock_behind.eq(clock_behind))
-        .and(dsl::called_at.is_not_distinct_from(called_at));
+        .eq(call.last_call)
+        .and(dsl::clock_behind.eq(call.clock_behind))
+        .and(dsl::called_at.is_not_distinct_from(call.called_at));
     diesel::update(dsl::databases.find(id).filter(diesel::dsl::not(noted)))
-        .set((
-            dsl::last_call.eq(last_call),
-            dsl::called_at.eq(called_at),
-            dsl::clock_behind.eq(clock_behind),
-        ))
-        .execute(conn)
+        .set(call)
+        .execute(&mut &*conn)
         .await
 }
 

@@ -563,6 +563,9 @@ pub async fn owes_odoo_more_than(conn: &mut Connection, database_id: Uuid, numbe
 }
 
 pub async fn mark_delivered(conn: &mut Connection, ids: Vec<i64>, now: DateTime<Utc>) -> QueryResult<usize> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
     diesel::update(o::odoo_outbox.filter(o::id.eq_any(ids)))
         .set(o::delivered_at.eq(Some(now)))
         .execute(conn)

@@ -31,12 +31,12 @@ pub async fn note(conn: &mut Connection, refusal: &Refusal) -> QueryResult<usize
 }
 
 /// Returns the refusals of a database, the latest one first.
-pub async fn of_database(conn: &mut Connection, database_id: Uuid) -> QueryResult<Vec<Refusal>> {
+pub async fn of_database(conn: &Connection, database_id: Uuid) -> QueryResult<Vec<Refusal>> {
     dsl::login_refusals
         .filter(dsl::database_id.eq(database_id))
         .select(Refusal::as_select())
         .order(dsl::at.desc())
-        .load(conn)
+        .load(&mut &*conn)
         .await
 }
 

@@ -79,12 +79,12 @@ pub struct Changes {
 
 /// Returns all registrations of a database, including retired ones; its own come before the
 /// companies'.
-pub async fn of_database(conn: &mut Connection, database_id: Uuid) -> QueryResult<Vec<Registration>> {
+pub async fn of_database(conn: &Connection, database_id: Uuid) -> QueryResult<Vec<Registration>> {
     dsl::registrations
         .filter(dsl::database_id.eq(database_id))
         .select(Registration::as_select())
         .order((dsl::company_id.asc().nulls_first(), dsl::id))
-        .load(conn)
+        .load(&mut &*conn)
         .await
 }
 

@@ -170,7 +170,7 @@ pub async fn unread_copies(conn: &mut Connection, account_id: i64, limit: i64) -
 /// # Errors
 /// When Postgres fails.
 pub async fn unread_records(
-    conn: &mut Connection,
+    conn: &Connection,
     database_id: Uuid,
     limit: i64,
 ) -> QueryResult<Vec<(i32, Value)>> {
@@ -183,6 +183,6 @@ pub async fn unread_records(
         .distinct_on(m::id)
         .order(m::id)
         .limit(limit)
-        .load(conn)
+        .load(&mut &*conn)
         .await
 }

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -49,20 +51,41 @@ impl std::fmt::Display for Tag {
     }
 }
 
-#[derive(QueryableByName)]
+#[derive(Queryable)]
 struct Head {
-    #[diesel(sql_type = Xid8)]
     horizon: Xid,
     /// The last change of any account.
-    #[diesel(sql_type = Nullable<Xid8>)]
     account: Option<Xid>,
     /// The last change after which all are told.
-    #[diesel(sql_type = Xid8)]
     of_all: Xid,
-    #[diesel(sql_type = Text)]
     name: String,
-    #[diesel(sql_type = Timestamptz)]
     started: DateTime<Utc>,
+}
+
+/// Reads the [`Head`] of a database. Postgres parses it once for each connection, as the rest of an
+/// exchange; a `sql_query` is parsed each time.
+#[derive(QueryId)]
+struct ReadHead {
+    database_id: Uuid,
+}
+
+impl Query for ReadHead {
+    type SqlType = (Xid8, Nullable<Xid8>, Xid8, Text, Timestamptz);
+}
+
+impl QueryFragment<Pg> for ReadHead {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT pg_snapshot_xmin(pg_current_snapshot()),
+                    (SELECT state_xid FROM accounts WHERE database_id = d.id AND state_xid > '0'
+                      ORDER BY state_xid DESC LIMIT 1),
+                    greatest(people_epoch, (SELECT state_xid FROM registrations WHERE database_id = d.id
+                                             ORDER BY state_xid DESC LIMIT 1)),
+                    current_database()::text, pg_postmaster_start_time()
+               FROM databases d WHERE id = ",
+        );
+        out.push_bind_param::<SqlUuid, _>(&self.database_id)
+    }
 }
 
 impl Head {
@@ -104,19 +127,9 @@ pub struct Telling {
 ///
 /// # Errors
 /// `NotFound` if there is no such database; and Postgres's errors.
-pub async fn telling(conn: &mut Connection, database_id: Uuid, known: Option<&str>) -> QueryResult<Telling> {
-    let head: Head = diesel::sql_query(
-        "SELECT pg_snapshot_xmin(pg_current_snapshot()) AS horizon,
-                (SELECT state_xid FROM accounts WHERE database_id = $1 AND state_xid > '0'
-                  ORDER BY state_xid DESC LIMIT 1) AS account,
-                greatest(people_epoch, (SELECT state_xid FROM registrations WHERE database_id = $1
-                                         ORDER BY state_xid DESC LIMIT 1)) AS of_all,
-                current_database()::text AS name, pg_postmaster_start_time() AS started
-           FROM databases WHERE id = $1",
-    )
-    .bind::<SqlUuid, _>(database_id)
-    .get_result(conn)
-    .await?;
+pub async fn telling(conn: &Connection, database_id: Uuid, known: Option<&str>) -> QueryResult<Telling> {
+    let heads: Vec<Head> = ReadHead { database_id }.load(&mut &*conn).await?;
+    let head = heads.into_iter().next().ok_or(diesel::NotFound)?;
     let tag = head.tag(database_id);
     let known = known.and_then(Tag::parse);
     let since = known.and_then(|known| head.since(&known, &tag));
@@ -129,7 +142,7 @@ pub async fn telling(conn: &mut Connection, database_id: Uuid, known: Option<&st
 /// # Errors
 /// When Postgres fails.
 pub async fn accounts(
-    conn: &mut Connection,
+    conn: &Connection,
     database_id: Uuid,
     since: Option<Xid>,
 ) -> QueryResult<Vec<(Account, Option<Troubles>)>> {
@@ -145,9 +158,9 @@ pub async fn accounts(
             let is_news = is_indexed
                 .and(dsl::state_xid.ge(since))
                 .or(dsl::resetting.eq(true));
-            all.filter(is_news).load(conn).await
+            all.filter(is_news).load(&mut &*conn).await
         }
-        None => all.load(conn).await,
+        None => all.load(&mut &*conn).await,
     }
 }
 
@@ -156,7 +169,7 @@ pub async fn accounts(
 /// # Errors
 /// When Postgres fails.
 pub async fn account(
-    conn: &mut Connection,
+    conn: &Connection,
     database_id: Uuid,
     user_id: i32,
 ) -> QueryResult<Vec<(Account, Option<Troubles>)>> {
@@ -168,7 +181,7 @@ pub async fn account(
                 .and(dsl::odoo_user_id.eq(user_id)),
         )
         .select((Account::as_select(), Option::<Troubles>::as_select()))
-        .load(conn)
+        .load(&mut &*conn)
         .await
 }
 
@@ -176,7 +189,7 @@ pub async fn account(
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn resets(conn: &mut Connection, accounts: Vec<i64>) -> QueryResult<BTreeMap<i64, (i64, i64)>> {
+pub async fn resets(conn: &Connection, accounts: Vec<i64>) -> QueryResult<BTreeMap<i64, (i64, i64)>> {
     if accounts.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -185,12 +198,12 @@ pub async fn resets(conn: &mut Connection, accounts: Vec<i64>) -> QueryResult<BT
         .filter(outlook_outbox::stands.eq(true))
         .group_by(outlook_outbox::account_id)
         .select((outlook_outbox::account_id, diesel::dsl::count_star()))
-        .load(conn)
+        .load(&mut &*conn)
         .await?;
     let totals: Vec<(i64, i32)> = resets::table
         .filter(resets::account_id.eq_any(&accounts))
         .select((resets::account_id, resets::total))
-        .load(conn)
+        .load(&mut &*conn)
         .await?;
     let (left, totals): (BTreeMap<_, _>, BTreeMap<_, _>) =
         (left.into_iter().collect(), totals.into_iter().collect());

@@ -219,8 +219,8 @@ mod stock;
 pub(super) use stock::{context, described};
 
 async fn state(engine: &Engine, caller: &Caller) -> Result<State, OdooError> {
-    let mut conn = engine.store.get().await?;
-    Ok(admin::state::state(&mut conn, &engine.settings, caller.database.id, None).await?)
+    let conn = engine.store.get().await?;
+    Ok(admin::state::state(&conn, &engine.settings, caller.database.id, None).await?)
 }
 
 /// Sets settings. Only Odoo itself says where it is: the bridge calls it there, and Microsoft's
@@ -239,8 +239,8 @@ async fn set_values(
 }
 
 async fn state_of(engine: &Engine, caller: &Caller, user_id: i32) -> Result<State, OdooError> {
-    let mut conn = engine.store.get().await?;
-    Ok(admin::state::state_of(&mut conn, &engine.settings, caller.database.id, user_id).await?)
+    let conn = engine.store.get().await?;
+    Ok(admin::state::state_of(&conn, &engine.settings, caller.database.id, user_id).await?)
 }
 
 #[derive(Deserialize)]

@@ -275,7 +275,7 @@ async fn an_app_that_was_replaced_serves_those_who_consented_to_it() {
         .await
         .unwrap()
         .unwrap();
-    let rows = outlook_bridge::store::registrations::of_database(&mut conn, database.id)
+    let rows = outlook_bridge::store::registrations::of_database(&conn, database.id)
         .await
         .unwrap();
     assert_eq!(rows.len(), 1, "nobody needs the old one");

@@ -65,7 +65,7 @@ async fn secrets(url: &str, key: &str) -> Vec<String> {
     let mut found = Vec::new();
     for database in databases::all(&mut conn).await.expect("databases") {
         found.push(database.poke_key(&sealer).expect("opened"));
-        for row in registrations::of_database(&mut conn, database.id)
+        for row in registrations::of_database(&conn, database.id)
             .await
             .expect("registrations")
         {

@@ -162,7 +162,7 @@ async fn a_run_whose_lease_was_given_away_stores_nothing() {
         assert!(!leases::renew(&mut conn, *lease).await.expect("asked"));
         let held = leases::hold(&mut conn, account).await.expect_err("lost");
         assert!(held.is::<LeaseLost>(), "{held:#}");
-        let database = databases::by_id(&mut conn, account.database_id)
+        let database = databases::by_id(&conn, account.database_id)
             .await
             .expect("a database");
         let token = logins::fresh_token(&engine, account, &database)
@@ -359,8 +359,8 @@ async fn a_run_whose_time_is_over_is_gone_on_with_where_it_was() {
     let mut runs = 0;
     loop {
         let account = account_of(&engine, lease).await;
-        let mut conn = engine.store.get().await.expect("Postgres");
-        let database = databases::by_id(&mut conn, account.database_id)
+        let conn = engine.store.get().await.expect("Postgres");
+        let database = databases::by_id(&conn, account.database_id)
             .await
             .expect("a database");
         let token = logins::fresh_token(&engine, &account, &database)

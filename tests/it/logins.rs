@@ -25,7 +25,7 @@ async fn refusals(service: &Service) -> Vec<(i32, i32)> {
     let mut conn = service.engine.store.get().await.expect("a connection");
     let mut all = Vec::new();
     for database in databases::all(&mut conn).await.expect("the databases") {
-        let of_database = refusals::of_database(&mut conn, database.id).await;
+        let of_database = refusals::of_database(&conn, database.id).await;
         all.extend(of_database.expect("the refusals"));
     }
     all.into_iter()

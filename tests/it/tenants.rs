@@ -59,8 +59,8 @@ async fn whoever_floods_the_service_waits_for_nobody_but_itself() {
     diesel_async::SimpleAsyncConnection::batch_execute(&mut *holder, "ROLLBACK")
         .await
         .expect("free");
-    let mut conn = service.engine.store.get().await.expect("a connection");
-    let database = databases::by_id(&mut conn, id).await.unwrap();
+    let conn = service.engine.store.get().await.expect("a connection");
+    let database = databases::by_id(&conn, id).await.unwrap();
     assert_eq!(database.exchange_failures, 0, "that was no failure");
 }
 

@@ -107,8 +107,8 @@ async fn chosen(engine: &Engine, account: &Account) -> Result<BTreeSet<String>, 
     if own.calendars.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let mut conn = engine.store.get().await?;
-    let database = databases::by_id(&mut conn, account.database_id).await?;
+    let conn = engine.store.get().await?;
+    let database = databases::by_id(&conn, account.database_id).await?;
     let effective = own.within(&database.choices.to_choices());
     Ok(if effective.direction.to_odoo() {
         effective.calendars

@@ -432,8 +432,8 @@ pub(in crate::web) fn context(uid: i32) -> Value {
 
 /// Returns the state of the database, without accounts.
 async fn base(engine: &Engine, caller: &Caller) -> Result<State, OdooError> {
-    let mut conn = engine.store.get().await?;
-    Ok(admin::state::state_of(&mut conn, &engine.settings, caller.database.id, NOBODY).await?)
+    let conn = engine.store.get().await?;
+    Ok(admin::state::state_of(&conn, &engine.settings, caller.database.id, NOBODY).await?)
 }
 
 async fn pause(engine: &Engine, caller: &Caller, paused: bool) -> Result<(), OdooError> {
