@@ -60,7 +60,8 @@ def request(path: str, key: str, database: str, body: dict) -> bytes:
     sent = json.dumps(body).encode()
     head = (
         f"POST /json/2/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {key}\r\nX-Odoo-Database: {database}\r\nX-Odoo-User: 1\r\nContent-Length: {len(sent)}\r\n\r\n"
+        f"Authorization: Bearer {key}\r\nX-Odoo-Database: {database}\r\nX-Odoo-User: 1\r\n"
+        f"Content-Length: {len(sent)}\r\n\r\n"
     )
     return head.encode() + sent
 
